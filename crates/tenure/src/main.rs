@@ -1,0 +1,3 @@
+//! `tenure`: a container runtime with a managed lifecycle.
+
+fn main() {}
