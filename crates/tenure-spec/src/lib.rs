@@ -1,1 +1,25 @@
-//! placeholder
+//! What the user asked for: a Kubernetes `v1` Pod manifest or the lifecycle annotations of one bundle, read,
+//! validated and turned into types that cannot be invalid.
+//!
+//! Knows: YAML, JSON, the Kubernetes API's field names and rules (`lifecycle-semantics 8`), the OCI config.json that
+//! a container's overrides are laid over. Does not know: processes, time, the runtime, where anything is stored.
+//!
+//! ```text
+//! pod.yaml --manifest::load--> Manifest { pod: PodSpec, object: k8s Pod, warnings }
+//!                          \-> Vec<Problem>   every error at once, each with document path and line
+//! config.json annotations --annotations::lifecycle--> ManagedLifecycle
+//! bundle's config.json + ContainerSpec + Placement --oci::overlay--> the config.json to run
+//! ```
+//!
+//! Contract: a `PodSpec` that exists is valid; nothing here reads a file except `manifest::load_file`.
+
+pub mod container;
+pub mod handler;
+pub mod pod;
+pub mod probe;
+pub mod volume;
+
+pub use container::{ContainerSpec, EnvVar, Image, Lifecycle, Port, RestartPolicy};
+pub use handler::{Handler, HttpGet, PortRef, Scheme};
+pub use pod::PodSpec;
+pub use volume::{Medium, MountPropagation, Volume, VolumeMount, VolumeSource};

@@ -1,0 +1,161 @@
+//! One container of a pod, valid by construction.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::handler::Handler;
+use crate::probe::Probes;
+use crate::volume::VolumeMount;
+
+/// `restartPolicy` of a pod or of a container (`lifecycle-semantics 5.2, 5.3`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartPolicy {
+    /// Restarted after any exit.
+    Always,
+    /// Restarted after a non-zero exit.
+    OnFailure,
+    /// Never restarted.
+    Never,
+}
+
+/// Where a container's root file system and base config.json come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Image {
+    /// `bundle:PATH`: an own writable layer over the bundle's root file system, fresh at every start.
+    Layered(PathBuf),
+    /// `bundle-rw:PATH`: the bundle's own root file system, written in place.
+    InPlace(PathBuf),
+}
+
+impl Image {
+    /// The bundle's folder, absolute.
+    pub fn bundle(&self) -> &PathBuf {
+        match self {
+            Self::Layered(path) | Self::InPlace(path) => path,
+        }
+    }
+}
+
+/// A container as the pod declares it.
+///
+/// `None` and empty mean "as the bundle's config.json says".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// A DNS-1123 label, unique in the pod.
+    pub name: String,
+    /// The bundle.
+    pub image: Image,
+    /// `command`, `$(VAR)` not yet expanded.
+    pub command: Option<Vec<String>>,
+    /// `args`, `$(VAR)` not yet expanded.
+    pub args: Option<Vec<String>>,
+    /// `env` in order, `$(VAR)` not yet expanded.
+    pub env: Vec<EnvVar>,
+    /// `workingDir`.
+    pub working_dir: Option<PathBuf>,
+    /// `ports`: names for look-ups only.
+    pub ports: Vec<Port>,
+    /// `resources`.
+    pub resources: Resources,
+    /// `securityContext`, the pod's merged in.
+    pub security: Security,
+    /// `volumeMounts`.
+    pub volume_mounts: Vec<VolumeMount>,
+    /// `lifecycle`.
+    pub lifecycle: Lifecycle,
+    /// The container's own `restartPolicy`. An init container with `Always` is a sidecar.
+    pub restart_policy: Option<RestartPolicy>,
+    /// The three probes.
+    pub probes: Probes,
+    /// `terminationMessagePath`, default `/dev/termination-log`.
+    pub termination_message_path: PathBuf,
+    /// `terminationMessagePolicy: FallbackToLogsOnError`.
+    pub termination_message_falls_back_to_logs: bool,
+    /// `stdin`.
+    pub stdin: bool,
+    /// `tty`.
+    pub tty: bool,
+}
+
+/// One `env` entry with a literal value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvVar {
+    /// The variable's name.
+    pub name: String,
+    /// Its value, `$(VAR)` not yet expanded.
+    pub value: String,
+}
+
+/// One `ports` entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// An IANA service name, unique in the container.
+    pub name: Option<String>,
+    /// 1 to 65535.
+    pub container_port: u16,
+    /// TCP, UDP or SCTP.
+    pub protocol: String,
+}
+
+/// `lifecycle`: handlers and the stop signal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Fired beside the main process, once per start (`lifecycle-semantics 2`).
+    pub post_start: Option<Handler>,
+    /// Run before the stop signal (`lifecycle-semantics 3`).
+    pub pre_stop: Option<Handler>,
+    /// `stopSignal` as a signal name, e.g. `SIGUSR1`. `None`: the image's, else SIGTERM (`lifecycle-semantics 3.30`).
+    pub stop_signal: Option<String>,
+}
+
+/// `resources.limits` and `.requests` in the kernel's units.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// `limits.cpu` in thousandths of a processor.
+    pub cpu_limit_millis: Option<u64>,
+    /// `requests.cpu` in thousandths of a processor.
+    pub cpu_request_millis: Option<u64>,
+    /// `limits.memory` in bytes.
+    pub memory_limit_bytes: Option<u64>,
+    /// `requests.memory` in bytes.
+    pub memory_request_bytes: Option<u64>,
+}
+
+/// `securityContext` of a container, the pod's defaults merged in. `None` and empty: the bundle's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// `runAsUser`.
+    pub run_as_user: Option<u32>,
+    /// `runAsGroup`.
+    pub run_as_group: Option<u32>,
+    /// `runAsNonRoot`: uid 0 is a CreateContainerConfigError.
+    pub run_as_non_root: bool,
+    /// `capabilities.add` as `CAP_X`, or `ALL`.
+    pub add_capabilities: Vec<String>,
+    /// `capabilities.drop` as `CAP_X`, or `ALL`.
+    pub drop_capabilities: Vec<String>,
+    /// `readOnlyRootFilesystem`.
+    pub read_only_root_filesystem: Option<bool>,
+    /// `privileged`.
+    pub privileged: bool,
+    /// `allowPrivilegeEscalation`; `Some(false)` sets no_new_privs.
+    pub allow_privilege_escalation: Option<bool>,
+    /// `supplementalGroups`.
+    pub supplemental_groups: Vec<u32>,
+    /// `fsGroup`.
+    pub fs_group: Option<u32>,
+    /// `seccompProfile`.
+    pub seccomp: Option<Seccomp>,
+}
+
+/// `seccompProfile`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seccomp {
+    /// No filter, the bundle's is removed.
+    Unconfined,
+    /// The bundle's own filter.
+    RuntimeDefault,
+    /// A profile file: an OCI `linux.seccomp` object.
+    Localhost(PathBuf),
+}
