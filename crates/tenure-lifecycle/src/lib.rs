@@ -1,1 +1,32 @@
-//! placeholder
+//! Every decision in the life of a container and of a pod, as pure state machines.
+//!
+//! Does not know: clocks, processes, files, tokio, logging. Time is an argument of every call.
+//!
+//! ```text
+//!             on_event(now, Event) ─────────────▶ Vec<Action>
+//!   engine ──▶ PodMachine ── one ContainerMachine per container
+//!             next_deadline() ──▶ when to deliver Event::Tick
+//!             status() ─────────▶ PodStatus, what to publish
+//! ```
+//!
+//! Contract, in the words of the design notes:
+//! - Requests may be rejected with a reason; facts (exits!) never are.
+//! - One deadline. A late, early or double `Tick` does nothing wrong. There are no arm and disarm actions.
+//! - `Create`, `Start`, `Delete`, `RunHook`, `CreateSandbox` and `RemoveSandbox` are reported back exactly once.
+//!   `Signal`, `Kill`, `CancelHook` and `Notify` are not. A cancelled hook still reports, as cancelled.
+//! - The container level is driven by events; the pod level is recomputed from all container states after each one.
+//! - No event sequence panics.
+
+pub mod action;
+pub mod event;
+pub mod exit;
+pub mod status;
+pub mod time;
+
+pub use action::{Action, ContainerAction, Notice, NoticeKind, Reason};
+pub use event::{
+    ContainerEvent, ContainerIndex, Event, HookOutcome, HookPoint, HookReport, Request, StartFailure,
+};
+pub use exit::{Exit, ExitStatus};
+pub use status::{Condition, ConditionType, ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
+pub use time::Timestamp;
