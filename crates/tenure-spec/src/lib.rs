@@ -8,13 +8,16 @@
 //! pod.yaml --manifest::load--> Manifest { pod: PodSpec, object: k8s Pod, warnings }
 //!                          \-> Vec<Problem>   every error at once, each with document path and line
 //! config.json annotations --annotations::lifecycle--> ManagedLifecycle
-//! bundle's config.json + ContainerSpec + Placement --oci::overlay--> the config.json to run
+//! bundle's config.json + ContainerSpec + Placement --oci::config--> the config.json to run
 //! ```
 //!
 //! Contract: a `PodSpec` that exists is valid; nothing here reads a file except `manifest::load_file`.
 
+pub mod annotations;
 pub mod container;
 pub mod handler;
+pub mod manifest;
+pub mod oci;
 pub mod pod;
 pub mod probe;
 pub mod volume;
