@@ -17,16 +17,24 @@
 //! - The container level is driven by events; the pod level is recomputed from all container states after each one.
 //! - No event sequence panics.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod action;
+pub mod adopt;
 pub mod event;
 pub mod exit;
+pub mod plan;
+pub mod pod;
 pub mod status;
 pub mod time;
 
 pub use action::{Action, ContainerAction, Notice, NoticeKind, Reason};
+pub use adopt::{Adopted, AdoptedState};
 pub use event::{
     ContainerEvent, ContainerIndex, Event, HookOutcome, HookPoint, HookReport, Request, StartFailure,
 };
 pub use exit::{Exit, ExitStatus};
+pub use plan::{ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, HandlerKind, PodPlan};
+pub use pod::{PodMachine, Rejected};
 pub use status::{Condition, ConditionType, ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
 pub use time::Timestamp;
