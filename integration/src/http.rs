@@ -1,0 +1,123 @@
+//! A small HTTP server on the host's loopback that writes down what it is asked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// A request as it came over the wire.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `GET /path HTTP/1.1`.
+    pub line: String,
+    /// Header names, as they were sent, and values.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The value of a header; names are compared without regard to case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the server answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A status code and an empty body.
+    Status(u16),
+    /// A redirect to a location; `{port}` stands for the server's own port.
+    Redirect(String),
+    /// The connection is closed without a word.
+    Reset,
+    /// A body of so many bytes.
+    Body(usize),
+    /// No answer at all for as long as the client stays.
+    Silence,
+}
+
+/// The server. It ends with the test's process.
+pub struct HttpServer {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl HttpServer {
+    /// Starts a server that gives every request the same answer.
+    pub fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, seen) = (answer.clone(), Arc::clone(&seen));
+                std::thread::spawn(move || serve(stream, port, &answer, &seen));
+            }
+        });
+        Self { port, requests }
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// A port of 127.0.0.1 on which nothing listens.
+    pub fn closed_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
+    }
+}
+
+fn serve(stream: TcpStream, port: u16, answer: &Answer, seen: &Mutex<Vec<Request>>) {
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = read_request(&mut reader) {
+        seen.lock().unwrap().push(request);
+        let stream = reader.get_mut();
+        let written = match answer {
+            Answer::Status(code) => write!(stream, "HTTP/1.1 {code} Told\r\nContent-Length: 0\r\n\r\n"),
+            Answer::Redirect(location) => {
+                let location = location.replace("{port}", &port.to_string());
+                write!(
+                    stream,
+                    "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+                )
+            }
+            Answer::Reset => return,
+            Answer::Body(length) => write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")
+                .and_then(|()| stream.write_all(&vec![b'x'; *length])),
+            Answer::Silence => stream.read_to_end(&mut Vec::new()).map(drop),
+        };
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let line = read_line(reader)?;
+    let mut headers = Vec::new();
+    loop {
+        let header = read_line(reader)?;
+        if header.is_empty() {
+            return Some(Request { line, headers });
+        }
+        let (name, value) = header.split_once(':')?;
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+}
+
+fn read_line(reader: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    match reader.read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim_end().to_owned()),
+    }
+}
