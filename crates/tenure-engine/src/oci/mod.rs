@@ -7,6 +7,10 @@
 //!
 //! Implementations never decide anything: they perform one operation and say how it went. All paths are absolute.
 
+pub mod cli;
+
+pub use cli::CliRuntime;
+
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
