@@ -1,1 +1,38 @@
-//! placeholder
+//! One loop per pod: performs what the lifecycle machine orders and tells it what happened.
+//!
+//! Knows: processes, files, namespaces, cgroups, the OCI runtime seam, the clock. Does not know: YAML, the command
+//! line, containerd, libcontainer; and it decides nothing, all decisions are [`tenure_lifecycle`]'s.
+//!
+//! ```text
+//!  client ──control.sock──▶ ┌────────────────────────────┐      ┌ oci    create, start, exec, delete (processes)
+//!  SIGINT, SIGTERM ───────▶ │ engine: one select loop    │─────▶│ sandbox namespaces, cgroup, volumes, layers
+//!  container exits ───────▶ │   PodMachine::on_event     │      │ hooks  exec, httpGet, sleep
+//!  operation results ─────▶ │   next_deadline ─▶ one timer│◀────└ output CRI logs, the foreground's lines
+//!                           └─────────────┬──────────────┘
+//!                store: record.json before the effect, status.json, events.jsonl, lock
+//!                         │                       │
+//!                 recover (supervisor died)   observe, client (other processes)
+//! ```
+//!
+//! Contract:
+//! - [`run`] owns a pod from claim to end; whoever holds the pod's `lock` is its one supervisor.
+//! - What could be left behind is on disk before it is made: a SIGKILL at any moment leaves a pod that [`client`]
+//!   can stop, kill and delete completely.
+//! - The loop never blocks on a container, a handler, a terminal or a file tree; operations report by channel.
+//! - Nothing is polled: at rest there are no wake-ups.
+
+pub mod client;
+mod error;
+pub mod hooks;
+mod launch;
+pub mod observe;
+pub mod oci;
+pub mod recover;
+pub mod single;
+pub mod store;
+
+pub use error::EngineError;
+pub use launch::{PodLaunch, PodOptions, Progress, Tee, run};
+pub use observe::{Observed, Supervisor, observe};
+pub use oci::RuntimeLocation;
+pub use store::{PodEvent, Published, Store};

@@ -1,0 +1,104 @@
+//! `events.jsonl`: what happened, for people.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+use serde::{Deserialize, Serialize};
+use tenure_lifecycle::NoticeKind;
+
+/// One event, as `events.jsonl` holds it and `pod events -o json` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEvent {
+    /// When, RFC 3339 with nanoseconds.
+    pub time: String,
+    /// Normal or Warning.
+    #[serde(rename = "type")]
+    pub kind: NoticeKind,
+    /// The Kubernetes word.
+    pub reason: String,
+    /// The container's name, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// One line for people.
+    pub message: String,
+}
+
+/// RFC 3339 with nine digits, so that times sort as text.
+pub(crate) fn rfc3339(time: jiff::Timestamp) -> String {
+    format!("{time:.9}")
+}
+
+/// Appends events, one `write` each, so that a reader sees whole lines unless the writer was killed in between.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    file: File,
+}
+
+impl EventLog {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        Ok(Self { file })
+    }
+
+    pub(crate) fn append(&mut self, event: &PodEvent) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.file.write_all(&line)
+    }
+}
+
+/// Every event of a file in order. A torn line (its writer was killed) is left out.
+pub(crate) fn parse(text: &[u8]) -> Vec<PodEvent> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(message: &str) -> PodEvent {
+        PodEvent {
+            time: "2026-01-02T03:04:05.000000006Z".into(),
+            kind: NoticeKind::Normal,
+            reason: "Started".into(),
+            container: Some("web".into()),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_the_rest_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let mut log = EventLog::open(&path).unwrap();
+        log.append(&event("one")).unwrap();
+        log.append(&event("two\nlines")).unwrap();
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend_from_slice(b"{\"time\":\"2026-");
+        assert_eq!(parse(&text), vec![event("one"), event("two\nlines")]);
+    }
+
+    #[test]
+    fn times_have_nine_digits() {
+        let time = jiff::Timestamp::new(1_767_323_045, 6).unwrap();
+        assert_eq!(rfc3339(time), "2026-01-02T03:04:05.000000006Z");
+    }
+
+    #[test]
+    fn an_event_has_the_promised_fields() {
+        let json = serde_json::to_value(event("m")).unwrap();
+        assert_eq!(json["type"], "Normal");
+        assert_eq!(json["reason"], "Started");
+        assert_eq!(json["container"], "web");
+    }
+}
