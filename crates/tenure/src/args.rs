@@ -1,0 +1,166 @@
+//! The command line: the tree of commands and the options that all of them share.
+//!
+//! Each command's own options live in that command's file. Subcommands are built only when they are named
+//! (`defer`), so that a lone `tenure state` does not pay for the whole tree.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Class;
+use crate::{man, oci, pod};
+
+/// One invocation of `tenure`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tenure",
+    about = "Runs OCI containers and pods of them through a managed life, without a daemon",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    subcommand_required = false,
+    max_term_width = 100,
+    after_help = "Examples:\n  tenure pod run web.yaml          run a pod, its output and its end in this terminal\n  \
+                  tenure pod run -d web.yaml       the same in the background\n  tenure pod stop web              \
+                  preStop, the stop signal, SIGKILL at the end of the grace\n  tenure run -b ./bundle hello     run \
+                  one OCI bundle as runc does\n\nTENURE_ROOT sets --root. TENURE_LOG=debug logs to stderr."
+)]
+pub(crate) struct Invocation {
+    /// Print version, commit and specification
+    #[arg(short = 'v', long, visible_short_alias = 'V')]
+    pub(crate) version: bool,
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// The options before the command.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Where records of containers and pods are [default: /run/tenure, else $XDG_RUNTIME_DIR/tenure]
+    #[arg(long, value_name = "DIR", global = true, hide_short_help = true)]
+    pub(crate) root: Option<PathBuf>,
+    /// Write warnings and errors to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// The form of the lines in that file
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// Log everything, to --log or else to stderr
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// Have systemd make the cgroups
+    #[arg(long)]
+    pub(crate) systemd_cgroup: bool,
+    /// Do without root's powers
+    #[arg(long, value_name = "auto|true|false", default_value = "auto")]
+    pub(crate) rootless: Rootless,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `time="…" level=error msg="…"`
+    #[default]
+    Text,
+    /// `{"level":"error","msg":"…","time":"…"}`
+    Json,
+}
+
+/// `--rootless`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rootless {
+    /// As the user is.
+    #[default]
+    Auto,
+    /// Yes.
+    True,
+    /// No.
+    False,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum Command {
+    /// Run and look after Kubernetes pods made of OCI bundles
+    #[command(subcommand, visible_alias = "pods")]
+    Pod(pod::PodCommand),
+
+    /// Set up a container; its program waits for `start`
+    Create(oci::create::CreateArgs),
+    /// Start the program of a created container
+    Start(oci::start::StartArgs),
+    /// Print a container's state as JSON
+    State(oci::state::StateArgs),
+    /// Send a signal to a container
+    Kill(oci::kill::KillArgs),
+    /// Remove a stopped container
+    Delete(oci::delete::DeleteArgs),
+    /// Create and start a container, and wait for its end
+    Run(oci::run::RunArgs),
+    /// Run a further program in a container
+    Exec(oci::exec::ExecArgs),
+    /// List containers
+    List(oci::list::ListArgs),
+    /// List a container's processes
+    Ps(oci::ps::PsArgs),
+    /// Print what this runtime can do, as JSON
+    Features,
+    /// Write a config.json to begin with
+    Spec(oci::spec::SpecArgs),
+
+    /// Freeze a container (not supported yet)
+    #[command(hide = true)]
+    Pause(oci::Anything),
+    /// Thaw a container (not supported yet)
+    #[command(hide = true)]
+    Resume(oci::Anything),
+    /// Change a container's limits (not supported yet)
+    #[command(hide = true)]
+    Update(oci::Anything),
+    /// Tell a container's figures and out-of-memory kills (not supported yet)
+    #[command(hide = true)]
+    Events(oci::Anything),
+    /// Save a container to disk (not supported yet)
+    #[command(hide = true)]
+    Checkpoint(oci::Anything),
+    /// Bring a saved container back (not supported yet)
+    #[command(hide = true)]
+    Restore(oci::Anything),
+
+    /// Print a completion script
+    Completions(man::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(man::ManArgs),
+    /// The supervisor of a pod in the background
+    #[command(hide = true, name = "pod-supervise")]
+    PodSupervise,
+    /// Process 1 of a pod's shared PID namespace
+    #[command(hide = true, name = "pod-init")]
+    PodInit,
+}
+
+impl Command {
+    /// How this command's failures become exit codes.
+    pub(crate) fn exit_class(&self) -> Class {
+        match self {
+            Self::Run(_) => Class::Run,
+            Self::Exec(_) => Class::Exec,
+            Self::Pod(command) => command.exit_class(),
+            Self::PodSupervise | Self::PodInit => Class::Run,
+            _ => Class::Plain,
+        }
+    }
+}
+
+/// The error for a command line without a command.
+pub(crate) fn missing_command() -> clap::Error {
+    let mut command = Invocation::command();
+    let help = command.render_help();
+    command.error(
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        help,
+    )
+}

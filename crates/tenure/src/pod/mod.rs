@@ -1,0 +1,98 @@
+//! `tenure pod`: one file per command, on `tenure-engine`.
+
+pub(crate) mod delete;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod supervise;
+pub(crate) mod validate;
+pub(crate) mod wait;
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::context::Context;
+use crate::exit::{Class, Code, CommandError};
+
+/// The commands about pods.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum PodCommand {
+    /// Run a pod
+    Run(run::RunArgs),
+    /// Tell everything that is wrong with a manifest
+    Validate(validate::ValidateArgs),
+    /// Simulate a pod's life without running anything (not supported yet)
+    #[command(hide = true)]
+    Plan(Anything),
+    /// List pods
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    /// Show what a pod and its containers are doing
+    Status(status::StatusArgs),
+    /// Stop a pod: preStop, the stop signal, SIGKILL at the end of the grace
+    Stop(stop::StopArgs),
+    /// Remove an ended pod's record and logs
+    #[command(visible_alias = "rm")]
+    Delete(delete::DeleteArgs),
+    /// Show what containers wrote
+    Logs(logs::LogsArgs),
+    /// Run a command in a container of a pod
+    Exec(exec::ExecArgs),
+    /// Show what happened to a pod
+    Events(events::EventsArgs),
+    /// Wait until a pod is as you want it
+    Wait(wait::WaitArgs),
+    /// Draw a pod's life (not supported yet)
+    #[command(hide = true)]
+    Timeline(Anything),
+}
+
+/// The arguments of a command that does not work yet: anything.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Anything {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// `-o json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum JsonOutput {
+    /// JSON
+    Json,
+}
+
+impl PodCommand {
+    /// How this command's failures become exit codes.
+    pub(crate) fn exit_class(&self) -> Class {
+        match self {
+            Self::Run(_) | Self::Exec(_) => Class::Run,
+            _ => Class::Plain,
+        }
+    }
+}
+
+/// Hands a pod command to its module.
+pub(crate) fn execute(context: &Context, command: PodCommand) -> Result<Code, CommandError> {
+    match command {
+        PodCommand::Run(args) => run::execute(context, &args),
+        PodCommand::Validate(args) => validate::execute(&args),
+        PodCommand::List(args) => list::execute(context, &args),
+        PodCommand::Status(args) => status::execute(context, &args),
+        PodCommand::Stop(args) => stop::execute(context, &args),
+        PodCommand::Delete(args) => delete::execute(context, &args),
+        PodCommand::Logs(args) => logs::execute(context, &args),
+        PodCommand::Exec(args) => exec::execute(context, &args),
+        PodCommand::Events(args) => events::execute(context, &args),
+        PodCommand::Wait(args) => wait::execute(context, &args),
+        PodCommand::Plan(_) => Err(CommandError::message("pod plan is not supported yet")),
+        PodCommand::Timeline(_) => Err(CommandError::message("pod timeline is not supported yet")),
+    }
+}

@@ -1,0 +1,285 @@
+//! Our side of a container's terminal: raw mode, window size, and the copying between the two.
+//!
+//! ```text
+//! our stdin (raw mode) ──▶ pending ──▶ pty master ◀══▶ slave: the container's fd 0, 1, 2
+//! our stdout ◀──────────────────────── pty master
+//! ```
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
+use rustix::termios::{OptionalActions, Termios};
+
+/// How much is copied at once.
+const CHUNK: usize = 32 * 1024;
+/// What a terminal takes for the end of input.
+const END_OF_INPUT: u8 = 4;
+
+/// A connected pair of sockets for one terminal's master: the first is ours, the second goes to the runtime.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub(crate) fn console_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((ours, theirs))
+}
+
+/// Takes the master that a runtime has sent.
+///
+/// # Errors
+/// When the other end was closed without sending one.
+pub(crate) fn receive_master(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut name = [0; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut buffers = [IoSliceMut::new(&mut name)];
+    retry(|| rustix::net::recvmsg(socket, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let descriptors = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    descriptors.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal was not sent"))
+}
+
+/// Sends a terminal's master, named `name`, as runtimes do.
+#[cfg(test)]
+fn send_master(socket: BorrowedFd<'_>, master: BorrowedFd<'_>) -> io::Result<()> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [master];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    rustix::net::sendmsg(
+        socket,
+        &[io::IoSlice::new(b"/dev/ptmx")],
+        &mut control,
+        SendFlags::empty(),
+    )?;
+    Ok(())
+}
+
+/// Repeats a call that a signal interrupted.
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Our own terminal in raw mode, until dropped.
+#[derive(Debug)]
+struct RawMode {
+    before: Termios,
+}
+
+impl RawMode {
+    /// Makes stdin raw; `None` when it is no terminal.
+    fn enter() -> io::Result<Option<Self>> {
+        let stdin = io::stdin();
+        if !rustix::termios::isatty(&stdin) {
+            return Ok(None);
+        }
+        let before = rustix::termios::tcgetattr(&stdin)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(&stdin, OptionalActions::Now, &raw)?;
+        Ok(Some(Self { before }))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // Nothing better can be done about a failure than to leave: `reset` is the user's remedy.
+        let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+    }
+}
+
+/// A container's terminal joined to ours.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    master: OwnedFd,
+    pending: Vec<u8>,
+    stdin_open: bool,
+    stdout_open: bool,
+    master_open: bool,
+    _raw: Option<RawMode>,
+}
+
+impl Relay {
+    /// Joins `master` to stdin and stdout: raw mode where stdin is a terminal, and our window's size.
+    ///
+    /// # Errors
+    /// When one of the terminals refuses.
+    pub(crate) fn new(master: OwnedFd) -> io::Result<Self> {
+        let flags = rustix::fs::fcntl_getfl(&master)?;
+        rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK)?;
+        let relay = Self {
+            master,
+            pending: Vec::new(),
+            stdin_open: true,
+            stdout_open: true,
+            master_open: true,
+            _raw: RawMode::enter()?,
+        };
+        relay.resize();
+        Ok(relay)
+    }
+
+    /// Gives the container our window's size; without a window of our own, nothing.
+    pub(crate) fn resize(&self) {
+        if let Ok(size) = rustix::termios::tcgetwinsize(io::stdin()) {
+            // A terminal whose last holder has gone has no size to set.
+            let _ = rustix::termios::tcsetwinsize(&self.master, size);
+        }
+    }
+
+    /// The master, and what to wait for on it.
+    pub(crate) fn master_interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let flags = if self.pending.is_empty() {
+            PollFlags::IN
+        } else {
+            PollFlags::IN | PollFlags::OUT
+        };
+        self.master_open.then(|| (self.master.as_fd(), flags))
+    }
+
+    /// True while stdin is to be waited for.
+    pub(crate) fn wants_stdin(&self) -> bool {
+        self.stdin_open && self.master_open && self.pending.is_empty()
+    }
+
+    /// Reads what stdin has, once, and passes it on.
+    ///
+    /// # Errors
+    /// When stdin cannot be read.
+    pub(crate) fn take_input(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        match retry(|| rustix::io::read(io::stdin(), &mut buffer)) {
+            Ok(0) => {
+                self.stdin_open = false;
+                self.pending.push(END_OF_INPUT);
+            }
+            Ok(length) => self.pending.extend(buffer.iter().take(length)),
+            Err(Errno::AGAIN) => {}
+            // A terminal that went away.
+            Err(Errno::IO) => self.stdin_open = false,
+            Err(error) => return Err(error.into()),
+        }
+        self.flush_input()
+    }
+
+    /// Passes on what waits for the container, as much as its terminal takes.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub(crate) fn flush_input(&mut self) -> io::Result<()> {
+        while !self.pending.is_empty() {
+            match retry(|| rustix::io::write(&self.master, &self.pending)) {
+                Ok(length) => {
+                    self.pending.drain(..length);
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::IO) => self.pending.clear(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what the container wrote, until nothing is left for now.
+    ///
+    /// # Errors
+    /// When the terminal or stdout fails. A stdout whose reader went away is no failure.
+    pub(crate) fn take_output(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        // One pass must end even when the container writes without pause: signals and input wait.
+        for _ in 0..64 {
+            match retry(|| rustix::io::read(&self.master, &mut buffer)) {
+                // Every slave is closed.
+                Ok(0) | Err(Errno::IO) => {
+                    self.master_open = false;
+                    return Ok(());
+                }
+                Ok(length) => self.show(buffer.get(..length).unwrap_or_default())?,
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies everything that is still in the terminal after the container's end.
+    ///
+    /// # Errors
+    /// As [`Relay::take_output`].
+    pub(crate) fn drain(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        while self.master_open {
+            match retry(|| rustix::io::read(&self.master, &mut buffer)) {
+                Ok(0) | Err(Errno::IO | Errno::AGAIN) => break,
+                Ok(length) => self.show(buffer.get(..length).unwrap_or_default())?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to our stdout.
+    fn show(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while self.stdout_open && !bytes.is_empty() {
+            match retry(|| rustix::io::write(io::stdout(), bytes)) {
+                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+                Err(Errno::PIPE | Errno::IO) => self.stdout_open = false,
+                // A stdout that somebody made non-blocking: wait for it.
+                Err(Errno::AGAIN) => wait_writable(io::stdout().as_fd())?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until `fd` takes bytes.
+fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut poll = [rustix::event::PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    retry(|| rustix::event::poll(&mut poll, None))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_sent_over_the_pair_is_received() {
+        let (ours, theirs) = console_pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        send_master(theirs.as_fd(), file.as_fd()).unwrap();
+        let received = receive_master(ours.as_fd()).unwrap();
+        let same = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).unwrap().st_ino;
+        assert_eq!(same(received.as_fd()), same(file.as_fd()));
+        let flags = rustix::io::fcntl_getfd(&received).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_pair_that_is_closed_without_a_master_is_an_error() {
+        let (ours, theirs) = console_pair().unwrap();
+        drop(theirs);
+        assert!(receive_master(ours.as_fd()).is_err());
+    }
+}
