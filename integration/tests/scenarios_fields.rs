@@ -207,7 +207,7 @@ fn files_written_by_init_containers_reach_the_app() {
         .app(
             shell(
                 "app",
-                "cat /d/a /s/b /m/c; stat -f -c %T /m; : 2>/dev/null >/ro/x || echo read-only",
+                "cat /d/a /s/b /m/c; stat -f -c %T /m; (: >/ro/x) 2>/dev/null || echo read-only",
             )
             .set(
                 "volumeMounts",
