@@ -48,7 +48,8 @@ pub enum ContainerAction {
     SignalStop,
     /// SIGKILL to every process of the container, through the cgroup where needed (`lifecycle-semantics 3.33`).
     Kill,
-    /// Run the OCI delete and remove the bundle's layers; answered by `Deleted` or `DeleteFailed`.
+    /// Run the OCI delete and remove the bundle's layers; answered by `Deleted` or `DeleteFailed`. By force: init may
+    /// still be on its way out after a `Kill` that followed `StartFailed` (S103). No `Exited` comes after `Deleted`.
     Delete,
 }
 
@@ -93,6 +94,9 @@ pub enum Reason {
     HookOutput,
     /// A handler went well.
     HookSucceeded,
+    /// A handler failed; the message tells how. `FailedPostStartHook` or `FailedPreStopHook`, whose text is fixed,
+    /// follows.
+    HookFailed,
     /// A handler was started.
     HookStarted,
     Unhealthy,
@@ -123,6 +127,7 @@ impl Reason {
             Self::LifecycleHTTPFallback => "LifecycleHTTPFallback",
             Self::HookOutput => "HookOutput",
             Self::HookSucceeded => "HookSucceeded",
+            Self::HookFailed => "HookFailed",
             Self::HookStarted => "HookStarted",
             Self::Unhealthy => "Unhealthy",
             Self::DeadlineExceeded => "DeadlineExceeded",

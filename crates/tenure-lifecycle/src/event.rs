@@ -105,6 +105,16 @@ pub enum HookPoint {
     PreStop,
 }
 
+impl HookPoint {
+    /// The field's name in a manifest: `postStart` or `preStop`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PostStart => "postStart",
+            Self::PreStop => "preStop",
+        }
+    }
+}
+
 /// How a handler went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookReport {

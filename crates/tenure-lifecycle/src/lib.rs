@@ -21,15 +21,20 @@
 
 pub mod action;
 pub mod adopt;
+pub mod container;
 pub mod event;
 pub mod exit;
 pub mod plan;
 pub mod pod;
+mod project;
+mod restart;
 pub mod status;
+pub mod stop;
 pub mod time;
 
 pub use action::{Action, ContainerAction, Notice, NoticeKind, Reason};
 pub use adopt::{Adopted, AdoptedState};
+pub use container::{Command, ContainerMachine, StateName};
 pub use event::{
     ContainerEvent, ContainerIndex, Event, HookOutcome, HookPoint, HookReport, Request, StartFailure,
 };
@@ -37,4 +42,5 @@ pub use exit::{Exit, ExitStatus};
 pub use plan::{ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, HandlerKind, PodPlan};
 pub use pod::{PodMachine, Rejected};
 pub use status::{Condition, ConditionType, ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
+pub use stop::Grace;
 pub use time::Timestamp;

@@ -1,0 +1,166 @@
+//! From init's end to nothing, or to the next start.
+
+use super::{AfterCreate, Answer, Cause, ContainerMachine, Outcome, PostStart, Standing, State};
+use crate::action::{Action, ContainerAction, NoticeKind, Reason};
+use crate::exit::{Exit, ExitStatus};
+use crate::restart;
+use crate::time::Timestamp;
+
+impl ContainerMachine {
+    pub(super) fn exited(&mut self, now: Timestamp, exit: Exit, out: &mut Vec<Action>) {
+        self.state = match self.take() {
+            State::Creating {
+                then: AfterCreate::Start,
+            } => self.finish(exit, (None, now), Cause::Itself, out),
+            State::Creating {
+                then: AfterCreate::Discard,
+            } => self.finish_discarded(&exit, out),
+            State::Created => self.finish_discarded(&exit, out),
+            State::Starting { stop, ended } => State::Starting {
+                stop,
+                ended: Some(ended.unwrap_or((exit, now))),
+            },
+            State::Running {
+                started_at,
+                post_start,
+            } => {
+                match post_start {
+                    PostStart::Running | PostStart::CutShort | PostStart::Over => {}
+                }
+                self.finish(exit, (Some(started_at), now), Cause::Itself, out)
+            }
+            State::Stopping {
+                standing: Standing::Unstarted,
+                cause: _,
+                phase: _,
+            } => self.finish_discarded(&exit, out),
+            State::Stopping {
+                standing,
+                cause,
+                phase: _,
+            } => self.finish(exit, (standing.started_at(), now), cause, out),
+            state @ (State::Pending
+            | State::Stopped { .. }
+            | State::Deleting { .. }
+            | State::BackingOff { .. }
+            | State::Deleted { .. }) => state,
+        };
+    }
+
+    /// Init has ended: (start, end) are the times to publish. Handlers do not outlive it (S24, S39).
+    pub(super) fn finish(
+        &mut self,
+        exit: Exit,
+        times: (Option<Timestamp>, Timestamp),
+        cause: Cause,
+        out: &mut Vec<Action>,
+    ) -> State {
+        self.tell_exited(&exit, &cause, out);
+        self.cancel_hooks(out);
+        State::Stopped {
+            outcome: Outcome::exited(exit, times, self.restart_count),
+            cause,
+        }
+    }
+
+    fn finish_discarded(&mut self, exit: &Exit, out: &mut Vec<Action>) -> State {
+        self.tell_exited(exit, &Cause::PodEnding, out);
+        State::Stopped {
+            outcome: Outcome::Discarded,
+            cause: Cause::PodEnding,
+        }
+    }
+
+    /// A start's remains are deleted once no answer is owed any more.
+    pub(super) fn delete_when_settled(&mut self, out: &mut Vec<Action>) {
+        if !self.owed.is_empty() {
+            return;
+        }
+        self.state = match self.take() {
+            State::Stopped { outcome, cause } => {
+                self.order(ContainerAction::Delete, out);
+                self.owed.add(Answer::Delete);
+                State::Deleting { outcome, cause }
+            }
+            state @ (State::Pending
+            | State::Creating { .. }
+            | State::Created
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Deleting { .. }
+            | State::BackingOff { .. }
+            | State::Deleted { .. }) => state,
+        };
+    }
+
+    pub(super) fn deleted(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        self.state = match self.take() {
+            State::Deleting { outcome, cause } => self.rest(now, outcome, cause, out),
+            state @ (State::Pending
+            | State::Creating { .. }
+            | State::Created
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Stopped { .. }
+            | State::BackingOff { .. }
+            | State::Deleted { .. }) => state,
+        };
+    }
+
+    /// Nothing is left of a start: the next one is awaited, its wait counted from the end of this one, or none comes.
+    pub(super) fn rest(
+        &mut self,
+        now: Timestamp,
+        outcome: Outcome,
+        cause: Cause,
+        out: &mut Vec<Action>,
+    ) -> State {
+        if !self.follows(&outcome, &cause) {
+            return State::Deleted { outcome };
+        }
+        let ran = match &outcome {
+            Outcome::Ended(terminated) => terminated.started_at.map(|since| terminated.finished_at - since),
+            Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => None,
+        };
+        let wait = self.backoff.next(ran);
+        let until = outcome.at().unwrap_or(now) + wait;
+        if until > now {
+            let text = format!(
+                "Back-off {} s restarting failed container {}",
+                wait.as_secs(),
+                self.plan.name
+            );
+            self.tell(NoticeKind::Warning, Reason::BackOff, text, out);
+        }
+        State::BackingOff { outcome, until }
+    }
+
+    /// True when another start is to follow one that came out so.
+    pub(super) fn follows(&self, outcome: &Outcome, cause: &Cause) -> bool {
+        match cause {
+            Cause::PodEnding => false,
+            Cause::Itself | Cause::PostStartFailed { .. } => restart::wanted(self.plan.restart, outcome),
+        }
+    }
+
+    fn tell_exited(&self, exit: &Exit, cause: &Cause, out: &mut Vec<Action>) {
+        let kind = match cause {
+            Cause::Itself if !exit.status.is_success() => NoticeKind::Warning,
+            Cause::Itself | Cause::PostStartFailed { .. } | Cause::PodEnding => NoticeKind::Normal,
+        };
+        let name = &self.plan.name;
+        let text = match exit.status {
+            ExitStatus::Code(code) => format!("Container {name} exited with code {code}"),
+            ExitStatus::Signal(signal) => format!("Container {name} was ended by signal {signal}"),
+            ExitStatus::Unknown => format!("Container {name} ended, nobody could tell how"),
+        };
+        let text = if exit.oom_killed {
+            text + ", out of memory"
+        } else {
+            text
+        };
+        self.tell(kind, Reason::Exited, text, out);
+    }
+}
