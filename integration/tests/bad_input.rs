@@ -79,275 +79,15 @@ fn put(document: &mut Value, pointer: &str, value: Value) {
     *at = value;
 }
 
-/// A way to break the manifest: pointer and value, and the words that the error must hold.
-type ManifestRow = (&'static str, Value, &'static [&'static str]);
+/// The rows of a table: its fields, separated by ` | `.
+fn table(text: &'static str) -> Vec<Vec<&'static str>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split('|').map(str::trim).collect()).collect()
+}
 
-fn manifest_rows() -> Vec<ManifestRow> {
-    let volume = "/spec/volumes/0";
-    let exec = json!({ "exec": { "command": ["true"] } });
-    vec![
-        ("/apiVersion", json!("v2"), &["apiVersion", "v2"]),
-        ("/apiVersion", Value::Null, &["apiVersion"]),
-        ("/kind", json!("Deployment"), &["kind", "Deployment"]),
-        (
-            "/metadata/name",
-            json!("Not A Name"),
-            &["metadata.name", "Not A Name"],
-        ),
-        ("/metadata/name", json!("../up"), &["metadata.name"]),
-        ("/metadata/name", json!("a".repeat(300)), &["metadata.name"]),
-        ("/metadata/name", Value::Null, &["metadata.name"]),
-        ("/metadata/name", json!(7), &["metadata.name"]),
-        (
-            "/metadata/annotations",
-            json!({ "org.tenure.lifecycle.stopSignal": 9 }),
-            &["metadata.annotations"],
-        ),
-        ("/spec", Value::Null, &["spec"]),
-        ("/spec", json!("text"), &["spec"]),
-        ("/spec/containers", json!([]), &["spec.containers"]),
-        ("/spec/containers", Value::Null, &["spec.containers"]),
-        ("/spec/containers", json!({ "name": "app" }), &["spec.containers"]),
-        ("/spec/containers/0", json!(null), &["spec.containers"]),
-        (
-            "/spec/containers/0/name",
-            json!("Web_1"),
-            &["spec.containers[0].name", "Web_1"],
-        ),
-        ("/spec/containers/0/name", json!(""), &["spec.containers[0].name"]),
-        (
-            "/spec/containers/1",
-            json!({ "name": "app", "image": "bundle:box" }),
-            &["spec.containers[1].name", "app"],
-        ),
-        (
-            "/spec/initContainers/0",
-            json!({ "name": "app", "image": "bundle:box" }),
-            &["app"],
-        ),
-        (
-            "/spec/containers/0/image",
-            json!("busybox:latest"),
-            &["spec.containers[0].image", "bundle:"],
-        ),
-        (
-            "/spec/containers/0/image",
-            json!("bundle:"),
-            &["spec.containers[0].image"],
-        ),
-        (
-            "/spec/containers/0/image",
-            json!("bundle:no-such"),
-            &["spec.containers[0].image", "no-such"],
-        ),
-        (
-            "/spec/containers/0/image",
-            json!("bundle:a-file"),
-            &["spec.containers[0].image", "a-file"],
-        ),
-        (
-            "/spec/containers/0/image",
-            json!("bundle:box\u{0}x"),
-            &["spec.containers[0].image"],
-        ),
-        (
-            "/spec/containers/0/image",
-            Value::Null,
-            &["spec.containers[0].image"],
-        ),
-        (
-            "/spec/containers/0/commnad",
-            json!(["true"]),
-            &["spec.containers[0]", "commnad"],
-        ),
-        (
-            "/spec/containers/0/command",
-            json!("true"),
-            &["spec.containers[0].command"],
-        ),
-        (
-            "/spec/containers/0/command",
-            json!([1]),
-            &["spec.containers[0].command"],
-        ),
-        (
-            "/spec/containers/0/env/0",
-            json!({ "value": "1" }),
-            &["spec.containers[0].env[0]", "name"],
-        ),
-        (
-            "/spec/containers/0/env/0",
-            json!({ "name": "A=B", "value": "1" }),
-            &["spec.containers[0].env[0].name"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/postStart",
-            json!({}),
-            &["must specify a handler type"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "exec": { "command": ["true"] }, "sleep": { "seconds": 1 } }),
-            &["may not specify more than 1 handler type"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "tcpSocket": { "port": 1 } }),
-            &["preStop", "tcpSocket"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "exec": {} }),
-            &["preStop.exec.command"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "exec": { "command": [] } }),
-            &["preStop.exec.command"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "httpGet": { "port": 0 } }),
-            &["preStop.httpGet.port"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "httpGet": { "port": 65_536 } }),
-            &["preStop.httpGet.port"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "httpGet": { "port": "Not-A-Name-" } }),
-            &["preStop.httpGet.port"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "httpGet": { "port": 80, "scheme": "FTP" } }),
-            &["preStop.httpGet.scheme"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "sleep": { "seconds": -1 } }),
-            &["preStop.sleep"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/preStop",
-            json!({ "sleep": { "seconds": 31 } }),
-            &["preStop.sleep"],
-        ),
-        (
-            "/spec/containers/0/lifecycle/stopSignal",
-            json!("SIGNOPE"),
-            &["stopSignal", "SIGNOPE"],
-        ),
-        (
-            "/spec/initContainers/0",
-            json!({ "name": "i", "image": "bundle:box", "lifecycle": { "preStop": exec } }),
-            &["lifecycle"],
-        ),
-        (
-            "/spec/initContainers/0",
-            json!({ "name": "i", "image": "bundle:box", "livenessProbe": exec }),
-            &["livenessProbe"],
-        ),
-        (
-            "/spec/restartPolicy",
-            json!("Sometimes"),
-            &["spec.restartPolicy", "Sometimes"],
-        ),
-        (
-            "/spec/terminationGracePeriodSeconds",
-            json!(-1),
-            &["spec.terminationGracePeriodSeconds"],
-        ),
-        (
-            "/spec/terminationGracePeriodSeconds",
-            json!("ten"),
-            &["spec.terminationGracePeriodSeconds"],
-        ),
-        (
-            "/spec/terminationGracePeriodSeconds",
-            json!(1.5),
-            &["spec.terminationGracePeriodSeconds"],
-        ),
-        (
-            "/spec/containers/0/volumeMounts/0",
-            json!({ "name": "none", "mountPath": "/v" }),
-            &["volumeMounts[0].name", "none"],
-        ),
-        (
-            "/spec/containers/0/volumeMounts/0",
-            json!({ "name": "v", "mountPath": "" }),
-            &["volumeMounts[0]"],
-        ),
-        (
-            volume,
-            json!({ "name": "v", "persistentVolumeClaim": { "claimName": "c" } }),
-            &["spec.volumes[0]", "persistentVolumeClaim"],
-        ),
-        (
-            volume,
-            json!({ "name": "v", "emptyDir": {}, "hostPath": { "path": "/" } }),
-            &["spec.volumes[0]"],
-        ),
-        (
-            volume,
-            json!({ "name": "V_1", "emptyDir": {} }),
-            &["spec.volumes[0].name"],
-        ),
-        (
-            volume,
-            json!({ "name": "v", "emptyDir": { "medium": "Tape" } }),
-            &["spec.volumes[0].emptyDir.medium"],
-        ),
-        (
-            volume,
-            json!({ "name": "v", "emptyDir": { "sizeLimit": "1 elephant" } }),
-            &["spec.volumes[0].emptyDir.sizeLimit"],
-        ),
-        (
-            volume,
-            json!({ "name": "v", "hostPath": { "path": "../up" } }),
-            &["spec.volumes[0].hostPath"],
-        ),
-        ("/spec/hostPID", json!("yes"), &["spec.hostPID"]),
-        ("/spec/noSuchField", json!(true), &["spec", "noSuchField"]),
-        (
-            "/spec/ephemeralContainers/0",
-            json!({ "name": "e", "image": "bundle:box" }),
-            &["spec.ephemeralContainers"],
-        ),
-        (
-            "/spec/activeDeadlineSeconds",
-            json!(0),
-            &["spec.activeDeadlineSeconds"],
-        ),
-        (
-            "/spec/containers/0/resources",
-            json!({ "limits": { "memory": "1Mi" }, "requests": { "memory": "2Mi" } }),
-            &["spec.containers[0].resources"],
-        ),
-        (
-            "/spec/containers/0/resources",
-            json!({ "limits": { "memory": "much" } }),
-            &["spec.containers[0].resources"],
-        ),
-        (
-            "/spec/containers/0/ports/0",
-            json!({ "containerPort": 0 }),
-            &["spec.containers[0].ports[0].containerPort"],
-        ),
-        (
-            "/spec/containers/0/securityContext",
-            json!({ "runAsUser": -5 }),
-            &["securityContext.runAsUser"],
-        ),
-        (
-            "/spec/containers/0/securityContext",
-            json!({ "capabilities": { "add": ["FLY"] } }),
-            &["securityContext.capabilities"],
-        ),
-    ]
+/// The words that a row asks for.
+fn words(field: &'static str) -> Vec<&'static str> {
+    field.split(", ").filter(|word| !word.is_empty()).collect()
 }
 
 /// Validates and runs a manifest; both must refuse it.
@@ -362,9 +102,10 @@ fn refuse(host: &Host, name: &str, file: &str, words: &[&str], complaints: &mut 
 fn broken_fields_of_a_manifest() {
     let Some(host) = host("badfield") else { return };
     fs::write(host.directory().join("a-file"), "").unwrap();
-    let rows = manifest_rows();
+    let rows = table(include_str!("bad_input_rows/manifest.txt"));
     let mut complaints = Vec::new();
-    for (pointer, value, words) in &rows {
+    for row in &rows {
+        let (pointer, value) = (row[0], serde_json::from_str::<Value>(row[1]).unwrap());
         let mut document = Manifest::new().app(shell("app", "true")).0;
         document["metadata"]["name"] = format!("{}-bad", host.token()).into();
         put(&mut document, pointer, value.clone());
@@ -384,12 +125,29 @@ fn broken_fields_of_a_manifest() {
 #[test]
 fn files_that_are_no_manifest() {
     let Some(host) = host("badfile") else { return };
+    let rows = no_manifests();
+    let mut complaints = Vec::new();
+    for (name, text) in &rows {
+        let file = host.directory().join("bad.yaml");
+        fs::write(&file, text).unwrap();
+        refuse(&host, name, file.to_str().unwrap(), &["bad.yaml"], &mut complaints);
+    }
+    fs::create_dir(host.directory().join("directory.yaml")).unwrap();
+    refuse(&host, "a directory", "directory.yaml", &["directory.yaml"], &mut complaints);
+    refuse(&host, "no file", "no-such.yaml", &["no-such.yaml"], &mut complaints);
+    symlink("loop.yaml", host.directory().join("loop.yaml")).unwrap();
+    refuse(&host, "a loop of links", "loop.yaml", &["loop.yaml"], &mut complaints);
+    judge(&host, rows.len() + 3, 17, &complaints);
+}
+
+/// Texts that are no manifest, with what they are.
+fn no_manifests() -> Vec<(&'static str, Vec<u8>)> {
     let good = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a, image: 'bundle:box'}]}\n";
     let deep = format!("spec: {}{}", "[".repeat(100_000), "]".repeat(100_000));
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
                 d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
                 g: [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
-    let rows: Vec<(&str, Vec<u8>)> = vec![
+    vec![
         ("empty", Vec::new()),
         ("blank", b"\n  \n# nothing\n".to_vec()),
         ("a number", b"7".to_vec()),
@@ -407,43 +165,7 @@ fn files_that_are_no_manifest() {
         ("very deep", deep.into_bytes()),
         ("a bomb of aliases", bomb.as_bytes().to_vec()),
         ("a huge file", vec![b'#'; 64 << 20]),
-    ];
-    let mut complaints = Vec::new();
-    for (name, text) in &rows {
-        let file = host.directory().join("bad.yaml");
-        fs::write(&file, text).unwrap();
-        refuse(
-            &host,
-            name,
-            file.to_str().unwrap(),
-            &["bad.yaml"],
-            &mut complaints,
-        );
-    }
-    fs::create_dir(host.directory().join("directory.yaml")).unwrap();
-    refuse(
-        &host,
-        "a directory",
-        "directory.yaml",
-        &["directory.yaml"],
-        &mut complaints,
-    );
-    refuse(
-        &host,
-        "no file",
-        "no-such.yaml",
-        &["no-such.yaml"],
-        &mut complaints,
-    );
-    symlink("loop.yaml", host.directory().join("loop.yaml")).unwrap();
-    refuse(
-        &host,
-        "a loop of links",
-        "loop.yaml",
-        &["loop.yaml"],
-        &mut complaints,
-    );
-    judge(&host, rows.len() + 3, 17, &complaints);
+    ]
 }
 
 #[test]
@@ -467,174 +189,6 @@ fn every_error_of_a_manifest_is_told_at_once() {
     }
 }
 
-/// A way to break config.json: pointer and value, exit code, and the words that the error must hold.
-type ConfigRow = (&'static str, Value, i32, &'static [&'static str]);
-
-fn config_rows() -> Vec<ConfigRow> {
-    let namespace = "/linux/namespaces/5";
-    vec![
-        ("/ociVersion", Value::Null, 125, &["ociVersion"]),
-        ("/ociVersion", json!("99.0.0"), 125, &["ociVersion", "99.0.0"]),
-        ("/ociVersion", json!(1), 125, &["ociVersion"]),
-        ("/root", Value::Null, 125, &["root"]),
-        ("/root/path", json!("no-such-rootfs"), 125, &["no-such-rootfs"]),
-        ("/root/path", json!("config.json"), 125, &["config.json"]),
-        ("/process", Value::Null, 125, &["process"]),
-        ("/process/args", json!([]), 125, &["process.args"]),
-        ("/process/args", Value::Null, 125, &["process.args"]),
-        (
-            "/process/args",
-            json!(["/bin/echo", "a\u{0}b"]),
-            125,
-            &["process.args"],
-        ),
-        (
-            "/process/args",
-            json!(["/no/such"]),
-            127,
-            &["/no/such", "no such file or directory"],
-        ),
-        (
-            "/process/args",
-            json!(["no-such"]),
-            127,
-            &["no-such", "executable file not found in $PATH"],
-        ),
-        ("/process/args", json!([""]), 127, &[]),
-        ("/process/args", json!(["/etc/passwd"]), 126, &["/etc/passwd"]),
-        ("/process/args", json!(["/etc"]), 126, &["/etc"]),
-        (
-            "/process/args",
-            json!(["/not-a-program"]),
-            126,
-            &["/not-a-program"],
-        ),
-        ("/process/cwd", json!("relative"), 125, &["process.cwd"]),
-        (
-            "/process/cwd",
-            json!("/no/such/directory/\u{0}"),
-            125,
-            &["process.cwd"],
-        ),
-        ("/process/user/uid", json!("root"), 125, &["process.user"]),
-        (
-            "/process/rlimits/0",
-            json!({ "type": "RLIMIT_NOPE", "soft": 1, "hard": 1 }),
-            125,
-            &["process.rlimits"],
-        ),
-        (
-            "/process/rlimits/0",
-            json!({ "type": "RLIMIT_NOFILE", "soft": 2, "hard": 1 }),
-            125,
-            &["RLIMIT_NOFILE"],
-        ),
-        ("/process/oomScoreAdj", json!(100_000), 125, &["oomScoreAdj"]),
-        (
-            namespace,
-            json!({ "type": "galaxy" }),
-            125,
-            &["linux.namespaces", "galaxy"],
-        ),
-        (
-            namespace,
-            json!({ "type": "pid" }),
-            125,
-            &["linux.namespaces", "pid"],
-        ),
-        (
-            "/linux/namespaces/0",
-            json!({ "type": "pid", "path": "/no/such/ns" }),
-            125,
-            &["/no/such/ns"],
-        ),
-        (
-            "/linux/namespaces/0",
-            json!({ "type": "pid", "path": "/etc/passwd" }),
-            125,
-            &["/etc/passwd"],
-        ),
-        (
-            "/linux/namespaces/1",
-            json!({ "type": "network", "path": "/proc/self/ns/uts" }),
-            125,
-            &["/proc/self/ns/uts"],
-        ),
-        (
-            "/mounts/9",
-            json!({ "type": "tmpfs", "source": "tmpfs" }),
-            125,
-            &["mounts"],
-        ),
-        (
-            "/mounts/5",
-            json!({ "destination": "/x", "type": "nosuchfs", "source": "x" }),
-            125,
-            &["/x"],
-        ),
-        (
-            "/mounts/5",
-            json!({ "destination": "/x", "type": "bind", "source": "/no/such/source", "options": ["bind"] }),
-            125,
-            &["/no/such/source"],
-        ),
-        (
-            "/hooks/prestart/0",
-            json!({ "path": "/no/such/hook" }),
-            125,
-            &["/no/such/hook"],
-        ),
-        (
-            "/hooks/createRuntime/0",
-            json!({ "path": "relative" }),
-            125,
-            &["hooks.createRuntime", "relative"],
-        ),
-        (
-            "/hooks/poststart/0",
-            json!({ "path": "/bin/false" }),
-            125,
-            &["/bin/false"],
-        ),
-        (
-            "/hooks/prestart/0",
-            json!({ "path": "/bin/sleep", "args": ["sleep", "9"], "timeout": 1 }),
-            125,
-            &["/bin/sleep"],
-        ),
-        (
-            "/linux/seccomp",
-            json!({ "defaultAction": "SCMP_ACT_NOPE" }),
-            125,
-            &["seccomp"],
-        ),
-        (
-            "/linux/sysctl",
-            json!({ "net.no.such": "1" }),
-            125,
-            &["net.no.such"],
-        ),
-        (
-            "/linux/resources/memory",
-            json!({ "limit": "much" }),
-            125,
-            &["linux.resources.memory"],
-        ),
-        (
-            "/linux/resources/cpu",
-            json!({ "quota": 10, "period": 1 }),
-            125,
-            &["cpu"],
-        ),
-        (
-            "/linux/rootfsPropagation",
-            json!("sideways"),
-            125,
-            &["rootfsPropagation"],
-        ),
-    ]
-}
-
 fn run_bundle(host: &Host, bundle: &Bundle) -> Outcome {
     let id = host.container_id();
     host.run(&["run", "--bundle", bundle.path.to_str().unwrap(), &id])
@@ -648,9 +202,11 @@ fn broken_configurations_of_a_bundle() {
     let program = bundle.rootfs().join("not-a-program");
     fs::write(&program, "no magic number").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let rows = config_rows();
+    let rows = table(include_str!("bad_input_rows/config.txt"));
     let mut complaints = Vec::new();
-    for (pointer, value, code, words) in &rows {
+    for row in &rows {
+        let (pointer, value) = (row[0], serde_json::from_str::<Value>(row[1]).unwrap());
+        let code = row[2].parse().unwrap();
         bundle.config = original.clone();
         put(&mut bundle.config, pointer, value.clone());
         bundle.write();
