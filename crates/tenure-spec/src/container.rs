@@ -143,6 +143,9 @@ pub struct Security {
     pub allow_privilege_escalation: Option<bool>,
     /// `supplementalGroups`.
     pub supplemental_groups: Vec<u32>,
+    /// `supplementalGroupsPolicy: Strict`: only these groups, none of the image's.
+    #[serde(default)]
+    pub supplemental_groups_strict: bool,
     /// `fsGroup`.
     pub fs_group: Option<u32>,
     /// `seccompProfile`.

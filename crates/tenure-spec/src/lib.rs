@@ -14,12 +14,17 @@
 //! Contract: a `PodSpec` that exists is valid; nothing here reads a file except `manifest::load_file`.
 
 pub mod annotations;
+mod capability;
 pub mod container;
+pub mod expand;
 pub mod handler;
 pub mod manifest;
 pub mod oci;
 pub mod pod;
 pub mod probe;
+mod quantity;
+pub mod signal;
+mod supported;
 pub mod volume;
 
 pub use container::{ContainerSpec, EnvVar, Image, Lifecycle, Port, RestartPolicy};

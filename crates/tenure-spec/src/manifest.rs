@@ -1,11 +1,36 @@
 //! A Pod manifest: from bytes to a [`PodSpec`], with every error told at once.
 
+mod bundle;
+mod check;
+mod container;
+pub(crate) mod decode;
+pub(crate) mod document;
+mod fields;
+mod handler;
+mod identity;
+mod names;
+mod pod;
+mod probe;
+pub(crate) mod report;
+mod resources;
+mod scalar;
+pub(crate) mod security;
+mod volume;
+
+use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 
 use k8s_openapi::api::core::v1::Pod;
 
+pub use self::bundle::check_bundles;
+pub(crate) use self::check::Check;
+use self::decode::decode;
+use self::document::{Node, Tree};
+use self::report::{Path, Report, quote};
+use self::scalar::Scalar;
 use crate::pod::PodSpec;
+use crate::supported::refuse_unsupported;
 
 /// Where a manifest comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +50,10 @@ pub struct Manifest {
     pub object: Pod,
     /// Fields that are ignored because they cannot change behaviour here.
     pub warnings: Vec<Problem>,
+    /// The manifest's name, for later messages.
+    file: String,
+    /// The line of every container's image, by document path.
+    image_lines: HashMap<String, usize>,
 }
 
 /// One thing wrong with a manifest, or worth a warning.
@@ -56,45 +85,136 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Reads and validates a manifest. Opens nothing.
+/// Reads and validates a manifest. Opens nothing but the kernel's source of randomness, for a uid.
 ///
 /// # Errors
 /// Every problem of the manifest in document order, none twice.
 pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
-    let _ = text;
-    Err(vec![Problem {
-        file: origin.file.clone(),
-        line: None,
-        path: String::new(),
-        message: "not built yet".into(),
-    }])
+    let alone = |line, message: String| {
+        vec![Problem {
+            file: origin.file.clone(),
+            line,
+            path: String::new(),
+            message,
+        }]
+    };
+    let text = text_of(text).map_err(|message| alone(None, message))?;
+    let mut report = Report::default();
+    let document = document::parse(text, &mut report)
+        .map_err(|broken| alone(broken.mark.map(|mark| mark.line), broken.message))?;
+    let mut accepted = None;
+    if is_pod(&document, &mut report) {
+        let mut object: Pod = decode(&document, &Path::root(), &mut report);
+        identity::complete(&mut object.metadata, &mut report);
+        let grace = grace_period(&object, &mut report);
+        let pod = Check {
+            report: &mut report,
+            grace,
+        }
+        .pod(&object, &origin.dir);
+        refuse_unsupported(&object, &mut report);
+        accepted = Some((pod, object));
+    }
+    let (errors, warnings) = report.finish(&origin.file, &document);
+    match accepted {
+        Some((pod, mut object)) if errors.is_empty() => {
+            pod::set_defaults(&mut object, &pod);
+            let file = origin.file.clone();
+            let image_lines = report::image_lines(&document);
+            Ok(Manifest {
+                pod,
+                object,
+                warnings,
+                file,
+                image_lines,
+            })
+        }
+        _ => Err(errors),
+    }
 }
 
 /// Reads and validates the manifest in a file; relative bundle paths start from the file's folder.
 ///
 /// # Errors
 /// As [`load`], or one problem when the file cannot be read.
-pub fn load_file(path: &Path) -> Result<Manifest, Vec<Problem>> {
-    load(
-        &[],
-        &Origin {
-            file: path.display().to_string(),
-            dir: PathBuf::new(),
-        },
-    )
+pub fn load_file(path: &FilePath) -> Result<Manifest, Vec<Problem>> {
+    let file = path.display().to_string();
+    let alone = |message| {
+        vec![Problem {
+            file: file.clone(),
+            line: None,
+            path: String::new(),
+            message,
+        }]
+    };
+    let text = bundle::read_manifest(path).map_err(alone)?;
+    let whole = std::path::absolute(path).map_err(|error| alone(bundle::reason(&error)))?;
+    let dir = whole.parent().unwrap_or(&whole).to_path_buf();
+    load(&text, &Origin { file, dir })
 }
 
 impl Manifest {
     /// As [`check_bundles`], with the manifest's name and lines filled in.
     pub fn check_bundles(&self) -> Vec<Problem> {
-        check_bundles(&self.pod)
+        let mut problems = check_bundles(&self.pod);
+        for problem in &mut problems {
+            problem.file.clone_from(&self.file);
+            problem.line = self.image_lines.get(&problem.path).copied();
+        }
+        problems
     }
 }
 
-/// Looks whether every bundle that a pod names can be used: a folder with a readable config.json and a root file system.
-///
-/// Returns what is wrong, empty when all is well. [`Manifest::check_bundles`] adds file name and lines.
-pub fn check_bundles(pod: &PodSpec) -> Vec<Problem> {
-    let _ = pod;
-    Vec::new()
+/// The manifest as text, without a byte order mark.
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.len() > document::LONGEST {
+        return Err("larger than 1 MiB".into());
+    }
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Whether the document is a v1 Pod; what is wrong is told.
+fn is_pod(document: &Node, report: &mut Report) -> bool {
+    let root = Path::root();
+    if !matches!(document.tree, Tree::Map(_)) {
+        report.error(
+            &root,
+            format!("must be an object, a v1 Pod, not {}", document.describe()),
+        );
+        return false;
+    }
+    let mut all = true;
+    for (field, wanted) in [("kind", "Pod"), ("apiVersion", "v1")] {
+        match document.get(field).map(|node| &node.tree) {
+            None | Some(Tree::Scalar(Scalar::Null)) => {
+                report.error(&root.field(field), format!("required, {wanted} is wanted"));
+                all &= field != "kind";
+            }
+            Some(Tree::Scalar(Scalar::Str { text, .. })) if text == wanted => {}
+            Some(Tree::Scalar(Scalar::Str { text, .. })) => {
+                let message = format!("{} is not supported, a v1 Pod is", quote(text).trim_matches('"'));
+                report.error(&root.field(field), message);
+                return false;
+            }
+            Some(_) => {
+                let found = document.get(field).map(Node::describe).unwrap_or_default();
+                report.error(&root.field(field), format!("must be {wanted}, not {found}"));
+                return false;
+            }
+        }
+    }
+    all
+}
+
+/// The pod's grace period in seconds, default 30 (`lifecycle-semantics 3d`).
+fn grace_period(object: &Pod, report: &mut Report) -> u64 {
+    let path = Path::root().field("spec").field("terminationGracePeriodSeconds");
+    let seconds = object
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.termination_grace_period_seconds)
+        .unwrap_or(30);
+    Check { report, grace: 0 }.at_least(&path, seconds, 0)
 }
