@@ -82,7 +82,9 @@ fn put(document: &mut Value, pointer: &str, value: Value) {
 /// The rows of a table: its fields, separated by ` | `.
 fn table(text: &'static str) -> Vec<Vec<&'static str>> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.split('|').map(str::trim).collect()).collect()
+    lines
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect()
 }
 
 /// The words that a row asks for.
@@ -130,13 +132,37 @@ fn files_that_are_no_manifest() {
     for (name, text) in &rows {
         let file = host.directory().join("bad.yaml");
         fs::write(&file, text).unwrap();
-        refuse(&host, name, file.to_str().unwrap(), &["bad.yaml"], &mut complaints);
+        refuse(
+            &host,
+            name,
+            file.to_str().unwrap(),
+            &["bad.yaml"],
+            &mut complaints,
+        );
     }
     fs::create_dir(host.directory().join("directory.yaml")).unwrap();
-    refuse(&host, "a directory", "directory.yaml", &["directory.yaml"], &mut complaints);
-    refuse(&host, "no file", "no-such.yaml", &["no-such.yaml"], &mut complaints);
+    refuse(
+        &host,
+        "a directory",
+        "directory.yaml",
+        &["directory.yaml"],
+        &mut complaints,
+    );
+    refuse(
+        &host,
+        "no file",
+        "no-such.yaml",
+        &["no-such.yaml"],
+        &mut complaints,
+    );
     symlink("loop.yaml", host.directory().join("loop.yaml")).unwrap();
-    refuse(&host, "a loop of links", "loop.yaml", &["loop.yaml"], &mut complaints);
+    refuse(
+        &host,
+        "a loop of links",
+        "loop.yaml",
+        &["loop.yaml"],
+        &mut complaints,
+    );
     judge(&host, rows.len() + 3, 17, &complaints);
 }
 

@@ -1,0 +1,116 @@
+//! Every command in the README works as it is written there.
+//!
+//! Blocks marked `sh` are run in order by one shell each, in the repository, with the binary under test as `tenure`. A
+//! block of `text` that follows says what the commands print. Only what would install things is left out, by a
+//! comment before the block, and which blocks those are is checked here.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tenure_integration::{host, run};
+
+const MARK: &str = "<!-- not run by the test -->";
+
+/// The only blocks that may carry the mark.
+const NOT_RUN: [&str; 3] = [
+    "scripts/demo\n",
+    "scripts/test\n",
+    "scripts/setup\nscripts/build\ninstall -m 0755 target/tenure /usr/local/bin/tenure\n",
+];
+
+/// A block of the README.
+#[derive(Debug, Default, PartialEq)]
+struct Block {
+    language: String,
+    text: String,
+    is_marked: bool,
+}
+
+fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    let mut before = "";
+    for line in markdown.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (Some(_), Some("")) => blocks.extend(open.take()),
+            (Some(block), _) => block.text.push_str(&format!("{line}\n")),
+            (None, Some(language)) => {
+                open = Some(Block {
+                    language: language.to_owned(),
+                    is_marked: before == MARK,
+                    ..Block::default()
+                });
+            }
+            (None, None) => {}
+        }
+        before = line;
+    }
+    assert_eq!(open, None, "a block is not closed");
+    blocks
+}
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+}
+
+#[test]
+fn only_what_installs_things_is_not_run() {
+    let markdown = readme();
+    let marked: Vec<String> = blocks(&markdown)
+        .into_iter()
+        .filter(|block| block.is_marked)
+        .map(|block| block.text)
+        .collect();
+    assert_eq!(marked, NOT_RUN);
+    assert_eq!(
+        markdown.matches(MARK).count(),
+        NOT_RUN.len(),
+        "each mark stands right before a block"
+    );
+    let indented = markdown
+        .lines()
+        .any(|line| line.trim_start() != line && line.trim_start().starts_with("```"));
+    assert!(!indented, "an indented block would not be found");
+    for block in blocks(&markdown) {
+        assert!(
+            ["sh", "text", ""].contains(&block.language.as_str()),
+            "no rule for {:?}",
+            block.language
+        );
+    }
+}
+
+#[test]
+fn every_command_works() {
+    let Some(host) = host("readme") else { return };
+    let programs = host.directory().join("programs");
+    fs::create_dir(&programs).unwrap();
+    symlink(host.tenure(&[]).get_program(), programs.join("tenure")).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for pod in ["init-sequence", "web"] {
+        host.remember(pod);
+    }
+    let all = blocks(&readme());
+    let mut ran = 0;
+    for (index, block) in all.iter().enumerate() {
+        if block.language != "sh" || block.is_marked {
+            continue;
+        }
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-euo", "pipefail", "-c", &block.text])
+            .current_dir(&repository);
+        shell.env("PATH", &path).env("TENURE_ROOT", host.root());
+        let outcome = run(&mut shell, Duration::from_secs(60)).ok();
+        if let Some(expected) = all.get(index + 1).filter(|block| block.language == "text") {
+            assert_eq!(outcome.stdout, expected.text, "{outcome}");
+        }
+        ran += 1;
+    }
+    assert!(ran >= 7, "{ran} blocks only");
+}
