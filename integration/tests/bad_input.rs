@@ -117,7 +117,7 @@ fn broken_fields_of_a_manifest() {
             &host,
             &format!("{pointer} = {value}"),
             file.to_str().unwrap(),
-            words,
+            &words(row[2]),
             &mut complaints,
         );
     }
@@ -232,7 +232,7 @@ fn broken_configurations_of_a_bundle() {
     let mut complaints = Vec::new();
     for row in &rows {
         let (pointer, value) = (row[0], serde_json::from_str::<Value>(row[1]).unwrap());
-        let code = row[2].parse().unwrap();
+        let code: i32 = row[2].parse().unwrap();
         bundle.config = original.clone();
         put(&mut bundle.config, pointer, value.clone());
         bundle.write();
@@ -240,8 +240,8 @@ fn broken_configurations_of_a_bundle() {
         complaints.extend(complaint(
             &format!("{pointer} = {value}"),
             &outcome,
-            &[*code],
-            words,
+            &[code],
+            &words(row[3]),
         ));
     }
     judge(&host, rows.len(), 35, &complaints);

@@ -1,0 +1,95 @@
+//! Single containers: Tenure's runtime beside others.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::measure::{Place, reap};
+use crate::options::Options;
+use crate::report::Report;
+
+/// How long a container is left alone before it starts: long enough for the kernel to have forgotten the last one.
+/// Joining a cgroup right after another process has joined one is much cheaper than doing so alone.
+const ALONE: Duration = Duration::from_millis(120);
+
+fn id(round: usize) -> String {
+    format!("bench-{}-{round}", std::process::id())
+}
+
+/// `run` of `/bin/true`, one right after another or each alone.
+pub(crate) fn run(options: &Options, place: &Place, report: &mut Report, alone: bool) -> Result<()> {
+    let section = if alone {
+        "run of /bin/true, 0.12 s apart"
+    } else {
+        "run of /bin/true, back to back"
+    };
+    let bundle = place.bundle();
+    for round in 0..=options.rounds {
+        for subject in &options.runtimes {
+            if alone {
+                std::thread::sleep(ALONE);
+            }
+            let mut command = place.runtime(&subject.path, &["run", "--bundle"]);
+            command.arg(&bundle).arg(id(round));
+            let took = place.time(&mut command)?;
+            // The first round warms up.
+            if round > 0 {
+                report.add(section, &subject.name, took);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `create`, `start` and `delete` of `/bin/true`, and their sum.
+pub(crate) fn life(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
+    let (bundle, pid_file) = (place.bundle(), place.path().join("pid"));
+    for round in 0..=options.rounds {
+        for subject in &options.runtimes {
+            let id = id(round);
+            let mut create = place.runtime(&subject.path, &["create", "--bundle"]);
+            create.arg(&bundle).arg("--pid-file").arg(&pid_file).arg(&id);
+            let create = place.time(&mut create)?;
+            let start = place.time(&mut place.runtime(&subject.path, &["start", &id]))?;
+            reap(&pid_file)?;
+            let delete = place.time(&mut place.runtime(&subject.path, &["delete", &id]))?;
+            if round > 0 {
+                report.add("create", &subject.name, create);
+                report.add("start", &subject.name, start);
+                report.add("delete", &subject.name, delete);
+                report.add("create + start + delete", &subject.name, create + start + delete);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `exec` of `/bin/true` in a running container.
+pub(crate) fn exec(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
+    let bundle = place.new_bundle("sleeper", &["/bin/sleep", "100000"]);
+    let pid_file = |name: &str| place.path().join(format!("pid-{name}"));
+    let id = id(0);
+    for subject in &options.runtimes {
+        let mut run = place.runtime(&subject.path, &["run", "--detach", "--bundle"]);
+        place.time(
+            run.arg(&bundle)
+                .arg("--pid-file")
+                .arg(pid_file(&subject.name))
+                .arg(&id),
+        )?;
+    }
+    for round in 0..=options.rounds {
+        for subject in &options.runtimes {
+            let took = place.time(&mut place.runtime(&subject.path, &["exec", &id, "/bin/true"]))?;
+            if round > 0 {
+                report.add("exec of /bin/true", &subject.name, took);
+            }
+        }
+    }
+    for subject in &options.runtimes {
+        place.time(&mut place.runtime(&subject.path, &["kill", &id, "KILL"]))?;
+        reap(&pid_file(&subject.name))?;
+        place.time(&mut place.runtime(&subject.path, &["delete", &id]))?;
+    }
+    Ok(())
+}
