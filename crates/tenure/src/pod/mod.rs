@@ -4,14 +4,17 @@ pub(crate) mod delete;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod init;
+mod kubernetes;
 pub(crate) mod list;
 pub(crate) mod logs;
+mod manifest;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod supervise;
 pub(crate) mod validate;
 pub(crate) mod wait;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -94,5 +97,33 @@ pub(crate) fn execute(context: &Context, command: PodCommand) -> Result<Code, Co
         PodCommand::Wait(args) => wait::execute(context, &args),
         PodCommand::Plan(_) => Err(CommandError::message("pod plan is not supported yet")),
         PodCommand::Timeline(_) => Err(CommandError::message("pod timeline is not supported yet")),
+    }
+}
+
+/// How long ago `then` was: `5s`, `3m`, `2h`, `4d`.
+fn age(then: jiff::Timestamp) -> String {
+    rough(
+        jiff::Timestamp::now()
+            .as_second()
+            .saturating_sub(then.as_second()),
+    )
+}
+
+/// How long until `then`, rounded up.
+fn until(then: jiff::Timestamp) -> String {
+    let left = then
+        .as_millisecond()
+        .saturating_sub(jiff::Timestamp::now().as_millisecond());
+    rough(left.saturating_add(999).div_euclid(1000))
+}
+
+/// Seconds in the largest unit that fits twice, or seconds.
+fn rough(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
     }
 }
