@@ -1,8 +1,22 @@
 //! Container logs in the CRI format: `2026-01-02T03:04:05.000000006Z stdout F text`.
+//!
+//! ```text
+//!  LogWriter ──append──▶ NAME.log ──when full, by rename──▶ NAME.log.1 (the one before it is lost)
+//!                            └────────────▶ LogReader ◀──────────┘
+//! ```
+//!
+//! The tag `F` ends a line, `P` says that it goes on in the stream's next entry. What was read from a container is
+//! written at once, a line's beginning too: nothing waits in memory for a newline, so nothing is lost with the
+//! process. Any byte but a newline may be in the text.
 
-use std::io;
+mod read;
+mod write;
+
+pub use read::LogReader;
+pub use write::{DEFAULT_MAX_BYTES, LogWriter, MAX_PIECE};
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Which of the two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,28 +27,13 @@ pub enum Stream {
     Stderr,
 }
 
-/// When a log file is rotated: NAME.log becomes NAME.log.1, which is replaced.
-pub const DEFAULT_MAX_BYTES: u64 = 10 * 1024 * 1024;
-
-/// Appends to a log and rotates it by size.
-#[derive(Debug)]
-pub struct LogWriter {
-    #[allow(dead_code)]
-    path: PathBuf,
-}
-
-impl LogWriter {
-    /// Opens or makes the log; rotates at `max_bytes` ([`DEFAULT_MAX_BYTES`]).
-    pub fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
-        let _ = max_bytes;
-        Ok(Self {
-            path: path.to_owned(),
-        })
-    }
-    /// Appends what a container wrote, cut into lines; a last line without newline is marked partial (`P`).
-    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let _ = (stream, bytes);
-        Err(io::ErrorKind::Unsupported.into())
+impl Stream {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
     }
 }
 
@@ -51,28 +50,33 @@ pub struct LogEntry {
     pub text: Vec<u8>,
 }
 
-/// Reads a log, the rotated part first.
-#[derive(Debug)]
-pub struct LogReader {
-    #[allow(dead_code)]
-    path: PathBuf,
-}
-
-impl LogReader {
-    /// Opens a log from its beginning, or with `tail` from its last so many lines. The file may be absent yet.
-    pub fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
-        let _ = tail;
-        Ok(Self {
-            path: path.to_owned(),
+impl LogEntry {
+    /// Reads one line of a log, without its newline; `None` when it is not in the format.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.splitn(4, |&byte| byte == b' ');
+        let time = std::str::from_utf8(fields.next()?).ok()?;
+        let stream = match fields.next()? {
+            b"stdout" => Stream::Stdout,
+            b"stderr" => Stream::Stderr,
+            _ => return None,
+        };
+        let partial = match fields.next()?.split(|&byte| byte == b':').next()? {
+            b"F" => false,
+            b"P" => true,
+            _ => return None,
+        };
+        Some(Self {
+            time: time.to_owned(),
+            stream,
+            partial,
+            text: fields.next()?.to_vec(),
         })
     }
-    /// The next entry; `None` at the end so far. Follows rotation. Lines that are not in the format are skipped.
-    pub fn next_entry(&mut self) -> io::Result<Option<LogEntry>> {
-        Ok(None)
-    }
-    /// Blocks until the log may have grown or `timeout` is over (false).
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let _ = timeout;
-        Ok(false)
-    }
+}
+
+/// Where a log's older part is: NAME.log.1.
+pub fn rotated(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".1");
+    PathBuf::from(name)
 }

@@ -1,2 +1,304 @@
-//! The system calls that neither nix nor rustix wraps.
+//! The system calls that neither nix nor rustix wraps. Nothing here keeps state.
 #![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// The highest signal number of Linux.
+pub(crate) const LAST_SIGNAL: i32 = 64;
+
+/// Registers a descriptor with the async runtime, for reading.
+pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is the same open descriptor for as long as it lives.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// `struct pidfd_info` as of kernel 6.15 (PIDFD_INFO_SIZE_VER0).
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup_id: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    credentials: [u32; 8],
+    exit_code: i32,
+}
+
+/// `_IOWR(0xFF, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::Ioctl =
+    (3 << 30) | ((size_of::<PidfdInfo>() as libc::Ioctl) << 16) | (0xFF << 8) | 11;
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// The wait status of a reaped process, from its pidfd; `None` when the kernel does not tell (before 6.15, or the
+/// process is not reaped).
+pub(crate) fn pidfd_wait_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let mut info = PidfdInfo {
+        mask: PIDFD_INFO_EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the request encodes the size of PidfdInfo, which the kernel writes at most.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// Sends a signal by number, real-time ones too; 0 only asks whether the process exists.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signo: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: four plain arguments; a null siginfo is allowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signo,
+            no_info,
+            0_u32,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The pid of a child that has ended, without reaping it.
+pub(crate) fn peek_ended_child() -> io::Result<Option<i32>> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the kernel fills the siginfo or leaves it zeroed; zeroes are a valid siginfo.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: initialised above; for a waitid result the pid member is the valid one.
+    let pid = unsafe { info.assume_init().si_pid() };
+    Ok((pid != 0).then_some(pid))
+}
+
+fn signal_set(signals: &[i32]) -> io::Result<libc::sigset_t> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, sigaddset only changes it.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            if libc::sigaddset(set.as_mut_ptr(), signal) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(set.assume_init())
+    }
+}
+
+/// Blocks the signals in this thread; gives those that were not blocked before.
+pub(crate) fn block_signals(signals: &[i32]) -> io::Result<Vec<i32>> {
+    let set = signal_set(signals)?;
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets live; the second is written when the call succeeds.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, before.as_mut_ptr()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: initialised by the successful call.
+    let before = unsafe { before.assume_init() };
+    // SAFETY: reads a valid set.
+    let was_open = |signal: &i32| unsafe { libc::sigismember(&raw const before, *signal) } == 0;
+    Ok(signals.iter().copied().filter(was_open).collect())
+}
+
+/// Unblocks the signals in this thread.
+pub(crate) fn unblock_signals(signals: &[i32]) -> io::Result<()> {
+    let set = signal_set(signals)?;
+    // SAFETY: the set lives; no old set is asked for.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(error))
+    }
+}
+
+/// A descriptor that reads the signals, which must be blocked.
+pub(crate) fn signalfd(signals: &[i32]) -> io::Result<OwnedFd> {
+    let set = signal_set(signals)?;
+    // SAFETY: the set lives during the call.
+    let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits for one of the signals, which must be blocked; gives its number.
+pub(crate) fn wait_for_signal(signals: &[i32]) -> io::Result<i32> {
+    let set = signal_set(signals)?;
+    // SAFETY: the set lives; no siginfo is asked for.
+    let signal = unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
+    if signal > 0 {
+        Ok(signal)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The signals that this process ignores and that a child would go on ignoring. SIGPIPE is left out: the standard
+/// library ignores it here and restores it in children.
+pub(crate) fn ignored_signals() -> Vec<i32> {
+    let ignores = |signal: &i32| {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: asks only; the kernel fills the action on success, zeroes are a valid one.
+        let result = unsafe { libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr()) };
+        // SAFETY: zeroed or filled.
+        result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+    };
+    (1..=LAST_SIGNAL)
+        .filter(|&signal| signal != libc::SIGPIPE)
+        .filter(ignores)
+        .collect()
+}
+
+/// Marks every descriptor from 3 on close-on-exec: those that we were born with are not.
+pub(crate) fn close_all_on_exec() -> io::Result<()> {
+    close_range(3, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+/// Closes every descriptor from `first` on.
+///
+/// The caller must own none of them any more.
+pub(crate) fn close_from(first: u32) -> io::Result<()> {
+    close_range(first, 0)
+}
+
+fn close_range(first: u32, flags: u32) -> io::Result<()> {
+    // SAFETY: three plain arguments; what becomes of the descriptors is the callers' business.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// What a child does between fork and exec.
+pub(crate) struct ChildSetup {
+    /// Signals to give their default action.
+    pub(crate) default_signals: Vec<i32>,
+    /// Descriptors and the numbers they get. No descriptor's own number is among the numbers.
+    pub(crate) descriptors: Vec<(OwnedFd, i32)>,
+    /// Whether to begin a session.
+    pub(crate) new_session: bool,
+}
+
+/// Has the child of `command` do `setup` before it executes the program.
+pub(crate) fn prepare_child(command: &mut Command, setup: ChildSetup) {
+    let run = move || {
+        for &signal in &setup.default_signals {
+            // SAFETY: async-signal-safe; SIG_DFL runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        for (fd, number) in &setup.descriptors {
+            // SAFETY: async-signal-safe; both numbers are this child's own.
+            if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        // SAFETY: async-signal-safe.
+        if setup.new_session && unsafe { libc::setsid() } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only makes async-signal-safe calls and allocates nothing.
+    unsafe { command.pre_exec(run) };
+}
+
+/// Sets the loopback interface of this thread's network namespace up.
+#[allow(clippy::cast_possible_truncation)] // IFF_UP is 1.
+pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let mut name = [0; libc::IFNAMSIZ];
+    for (to, from) in name.iter_mut().zip(c"lo".to_bytes()) {
+        *to = from.cast_signed();
+    }
+    let mut request = libc::ifreq {
+        ifr_name: name,
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: 0 },
+    };
+    // SAFETY: both requests read and write one ifreq.
+    unsafe {
+        if libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCGIFFLAGS as libc::Ioctl,
+            &raw mut request,
+        ) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        if libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as libc::Ioctl,
+            &raw const request,
+        ) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Makes a mount (a descriptor of its root) read-only.
+pub(crate) fn set_mount_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: an empty path with AT_EMPTY_PATH means the descriptor itself; the attributes live and their size is told.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Drops every capability of this thread's sets; what the bounding set holds stays unreachable without them only
+/// together with `no_new_privs`.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let empty = [0_u32; 6];
+    // SAFETY: version 3 reads one header and two data blocks of three words.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, empty.as_ptr()) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
