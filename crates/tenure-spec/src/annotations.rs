@@ -226,7 +226,3 @@ fn holds_nul(json: &Value) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
-
-#[cfg(test)]
-#[path = "annotations_tests.rs"]
-mod tests;

@@ -137,8 +137,6 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Node, Broken> {
     };
     let mut options = Options::default();
     options.set_emit_comments(false);
-    options.flow_nesting_limit = DEEPEST + 1;
-    options.block_nesting_limit = DEEPEST + 1;
     options.simple_key_max_lookahead = LONGEST;
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
