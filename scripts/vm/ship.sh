@@ -1,0 +1,106 @@
+# shellcheck shell=bash disable=SC2154 # shares variables with the scripts beside it
+# Builds the static test executables, selects the tests of a set, and puts what they need in the payload. Sourced by
+# scripts/vm-test.
+#
+# A set is a file of lines `EXECUTABLE [ARGUMENT...]`. EXECUTABLE is `package/lib`, `package/NAME` for tests/NAME.rs,
+# `package/bin:NAME`, or `platform` for the tests of the machine itself; it may hold * and ?. The arguments choose among
+# the executable's tests, as with cargo test: words that names contain, --skip WORD; for platform, the runtimes to try.
+
+# The packages that a set names.
+set_packages() {
+  sed -n 's|^\([^#/ ]*\)/.*|\1|p' "$1" | sort -u
+}
+
+# Prints `name<TAB>executable<TAB>directory` for each test executable of the packages.
+build_tests() {
+  local artifacts=$run_directory/artifacts packages
+  packages=("${@/#/--package=}")
+  step "Building the tests of $*" >&2
+  link_seccomp_statically
+  RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" cargo test --no-run --locked --profile "$profile" \
+    --target "$(host_triple)" "${packages[@]}" --message-format=json-render-diagnostics >"$artifacts"
+  jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable != null)
+    | (.package_id | capture("/(?<folder>[^/#]+)#((?<name>[^@]+)@)?[^@]*$")) as $package
+    | (if .target.kind[0] == "test" then .target.name
+       elif .target.kind[0] == "bin" then "bin:" + .target.name
+       else "lib" end) as $target
+    | [($package.name // $package.folder) + "/" + $target, .executable, (.manifest_path | rtrimstr("/Cargo.toml"))]
+    | @tsv' "$artifacts"
+}
+
+# Writes the selected tests into $payload: plan (one line for each executable: name, number, directory), and for each
+# number N the program N.run and the names N.tests.
+select_tests() {
+  local executables=$1 pattern arguments name executable directory tests count=0 total=0 matches
+  while read -r pattern arguments; do
+    matches=0
+    while IFS=$'\t' read -r name executable directory; do
+      # shellcheck disable=SC2053 # a pattern
+      [[ $name == $pattern ]] || continue
+      matches=1
+      # shellcheck disable=SC2086 # words
+      list_tests "$name" "$executable" $arguments >"$payload/$count.tests"
+      tests=$(wc -l <"$payload/$count.tests")
+      [ "$tests" -gt 0 ] || continue
+      ln -L "$executable" "$payload/$count.run" 2>/dev/null || cp "$executable" "$payload/$count.run"
+      printf '%s\t%s\t%s\n' "$name" "$count" "$directory" >>"$payload/plan"
+      note "$name: $tests tests"
+      count=$((count + 1)) total=$((total + tests))
+    done <"$executables"
+    [ "$matches" = 1 ] || fail "$(basename "$set_file") names $pattern, and there is no such test executable"
+  done < <(sed '/^ *\(#\|$\)/d' "$set_file")
+  [ "$total" -gt 0 ] || give_up 2 "no test matches${only:+ $only}"
+  note "$total tests in $count executables"
+}
+
+# The names of an executable's tests, one a line, that --only lets pass.
+list_tests() {
+  local name=$1 executable=$2 list
+  shift 2
+  list=$("$executable" --list --format terse "$@") || fail "$executable could not list its tests"
+  sed -n 's/: test$//p' <<<"$list" | while read -r test; do
+    [[ "$name::$test" != *"$only"* ]] || echo "$test"
+  done
+}
+
+# Fills $payload with the selected tests, unless $command is to be run, and with what tests and commands need.
+ship() {
+  local packages
+  cp "$guest_files/suite" "$payload/"
+  if [ ${#command[@]} = 0 ]; then
+    mapfile -t packages < <(set_packages "$set_file")
+    printf 'platform\t%s\t/payload\n' "$guest_files/platform" >"$run_directory/executables"
+    [ ${#packages[@]} = 0 ] || build_tests "${packages[@]}" >>"$run_directory/executables"
+    step "Selecting tests of the set $(basename "$set_file")"
+    select_tests "$run_directory/executables"
+  fi
+  if [ -n "$binary" ] || needs_product; then
+    ship_product
+  fi
+  ship_sources
+}
+
+# Whether the selected tests run the product.
+needs_product() {
+  [ -e "$payload/plan" ] && { grep -q '^tenure-integration/' "$payload/plan" || grep -q '^tenure::' "$payload"/*.tests; }
+}
+
+# The product, and the root file systems of the sample bundles.
+ship_product() {
+  local product=$binary
+  if [ -z "$product" ]; then
+    "$repository/scripts/build" --profile fast
+    product=$target_directory/tenure
+  fi
+  ! ldd "$product" >/dev/null 2>&1 || fail "$product is not a static executable"
+  mkdir "$payload/bin"
+  cp "$product" "$payload/bin/tenure"
+  "$repository/scripts/build-bundles"
+}
+
+# The source tree, which tests find where they were built.
+ship_sources() {
+  mkdir "$payload/repository"
+  tar -C "$repository" --exclude=./target --exclude=./.git --exclude="${target_directory/#$repository/.}" -cf - . |
+    tar -C "$payload/repository" -xf -
+}
