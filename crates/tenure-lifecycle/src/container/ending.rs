@@ -140,15 +140,17 @@ impl ContainerMachine {
     /// True when another start is to follow one that came out so.
     pub(super) fn follows(&self, outcome: &Outcome, cause: &Cause) -> bool {
         match cause {
-            Cause::PodEnding => false,
+            Cause::ItselfForGood | Cause::PodEnding => false,
             Cause::Itself | Cause::PostStartFailed { .. } => restart::wanted(self.plan.restart, outcome),
         }
     }
 
     fn tell_exited(&self, exit: &Exit, cause: &Cause, out: &mut Vec<Action>) {
         let kind = match cause {
-            Cause::Itself if !exit.status.is_success() => NoticeKind::Warning,
-            Cause::Itself | Cause::PostStartFailed { .. } | Cause::PodEnding => NoticeKind::Normal,
+            Cause::Itself | Cause::ItselfForGood if !exit.status.is_success() => NoticeKind::Warning,
+            Cause::Itself | Cause::ItselfForGood | Cause::PostStartFailed { .. } | Cause::PodEnding => {
+                NoticeKind::Normal
+            }
         };
         let name = &self.plan.name;
         let text = match exit.status {

@@ -55,7 +55,9 @@ impl ContainerMachine {
             // The container ended beside it (S23), or was ended by us.
             State::Stopped { outcome, cause } => {
                 match (&cause, &report.outcome) {
-                    (Cause::Itself, HookOutcome::Cancelled) => self.tell_post_start_missed(out),
+                    (Cause::Itself | Cause::ItselfForGood, HookOutcome::Cancelled) => {
+                        self.tell_post_start_missed(out)
+                    }
                     (_, verdict) => self.tell_if_failed(HookPoint::PostStart, verdict, out),
                 }
                 State::Stopped { outcome, cause }

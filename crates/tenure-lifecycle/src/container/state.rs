@@ -99,8 +99,20 @@ pub(crate) enum Cause {
     Itself,
     /// Its postStart handler failed: the policy decides.
     PostStartFailed { message: String },
+    /// By itself; then the pod ended: no other start.
+    ItselfForGood,
     /// Somebody wants it gone for good: no other start.
     PodEnding,
+}
+
+impl Cause {
+    /// The cause once the pod ends, of a start whose init has ended already.
+    pub(crate) fn for_good(self) -> Self {
+        match self {
+            Self::Itself | Self::ItselfForGood => Self::ItselfForGood,
+            Self::PostStartFailed { message: _ } | Self::PodEnding => Self::PodEnding,
+        }
+    }
 }
 
 /// How far a stop has come; each has the one deadline that it needs.

@@ -28,31 +28,7 @@ impl ContainerMachine {
             State::Running {
                 started_at,
                 post_start,
-            } => match post_start {
-                PostStart::Running => self.begin_stop(
-                    now,
-                    (Standing::Unready { started_at }, Cause::PodEnding),
-                    grace,
-                    out,
-                ),
-                PostStart::Over => self.begin_stop(
-                    now,
-                    (Standing::Ready { started_at }, Cause::PodEnding),
-                    grace,
-                    out,
-                ),
-                // It is ending by itself, so preStop is not for it (`lifecycle-semantics 3.6`).
-                PostStart::CutShort => {
-                    self.tell_killing(&Cause::PodEnding, out);
-                    let standing = Standing::Unready { started_at };
-                    let phase = self.signal(now, grace, out);
-                    State::Stopping {
-                        standing,
-                        cause: Cause::PodEnding,
-                        phase,
-                    }
-                }
-            },
+            } => self.stop_running(now, (started_at, post_start), grace, out),
             State::Stopping {
                 standing,
                 cause: _,
@@ -62,17 +38,41 @@ impl ContainerMachine {
                 cause: Cause::PodEnding,
                 phase: shortened(phase, now, grace),
             },
-            State::Stopped { outcome, cause: _ } => State::Stopped {
+            State::Stopped { outcome, cause } => State::Stopped {
                 outcome,
-                cause: Cause::PodEnding,
+                cause: cause.for_good(),
             },
-            State::Deleting { outcome, cause: _ } => State::Deleting {
+            State::Deleting { outcome, cause } => State::Deleting {
                 outcome,
-                cause: Cause::PodEnding,
+                cause: cause.for_good(),
             },
             State::BackingOff { outcome, until: _ } => State::Deleted { outcome },
             State::Deleted { outcome } => State::Deleted { outcome },
         };
+    }
+
+    fn stop_running(
+        &mut self,
+        now: Timestamp,
+        (started_at, post_start): (Timestamp, PostStart),
+        grace: Grace,
+        out: &mut Vec<Action>,
+    ) -> State {
+        let cause = Cause::PodEnding;
+        match post_start {
+            PostStart::Running => self.begin_stop(now, (Standing::Unready { started_at }, cause), grace, out),
+            PostStart::Over => self.begin_stop(now, (Standing::Ready { started_at }, cause), grace, out),
+            // It is ending by itself, so preStop is not for it (`lifecycle-semantics 3.6`).
+            PostStart::CutShort => {
+                self.tell_killing(&cause, out);
+                let phase = self.signal(now, grace, out);
+                State::Stopping {
+                    standing: Standing::Unready { started_at },
+                    cause,
+                    phase,
+                }
+            }
+        }
     }
 
     /// Everything now.
@@ -248,7 +248,7 @@ impl ContainerMachine {
             Cause::PostStartFailed { message: _ } => {
                 format!("Stopping container {name}: FailedPostStartHook")
             }
-            Cause::Itself | Cause::PodEnding => format!("Stopping container {name}"),
+            Cause::Itself | Cause::ItselfForGood | Cause::PodEnding => format!("Stopping container {name}"),
         };
         self.tell(NoticeKind::Normal, Reason::Killing, text, out);
     }

@@ -233,7 +233,10 @@ impl ContainerMachine {
                         let last = self.newest_end().cloned();
                         return (waiting_for("PostStartHookError", message), last);
                     }
-                    Cause::PostStartFailed { .. } | Cause::Itself | Cause::PodEnding => {}
+                    Cause::PostStartFailed { .. }
+                    | Cause::Itself
+                    | Cause::ItselfForGood
+                    | Cause::PodEnding => {}
                 }
                 return self.ended(outcome, waiting);
             }
