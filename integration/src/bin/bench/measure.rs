@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tenure_integration::Bundle;
 
+use crate::options::Subject;
+
 /// A directory with bundles and roots of the bench's own.
 pub(crate) struct Place {
     directory: TempDir,
@@ -40,18 +42,15 @@ impl Place {
     }
 
     /// A command of a runtime with a root of its own.
-    pub(crate) fn runtime(&self, program: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
-        let name = program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+    pub(crate) fn runtime(&self, subject: &Subject, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&subject.path);
+        command.arg("--root").arg(self.root(subject)).args(arguments);
         command
-            .arg("--root")
-            .arg(self.path().join(format!("root-{name}")))
-            .args(arguments);
-        command
+    }
+
+    /// Where a subject keeps its records.
+    pub(crate) fn root(&self, subject: &Subject) -> PathBuf {
+        self.path().join(format!("root-{}", subject.name))
     }
 
     /// Runs a command to its end, which must be good. Gives milliseconds.

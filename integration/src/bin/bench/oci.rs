@@ -5,15 +5,16 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::measure::{Place, reap};
-use crate::options::Options;
+use crate::options::{Options, Subject};
 use crate::report::Report;
 
 /// How long a container is left alone before it starts: long enough for the kernel to have forgotten the last one.
 /// Joining a cgroup right after another process has joined one is much cheaper than doing so alone.
 const ALONE: Duration = Duration::from_millis(120);
 
-fn id(round: usize) -> String {
-    format!("bench-{}-{round}", std::process::id())
+/// A container id of the subject's own: it names the cgroups too, which all subjects share.
+fn id(subject: &Subject, round: usize) -> String {
+    format!("bench-{}-{}-{round}", std::process::id(), subject.name)
 }
 
 /// `run` of `/bin/true`, one right after another or each alone.
@@ -29,8 +30,8 @@ pub(crate) fn run(options: &Options, place: &Place, report: &mut Report, alone: 
             if alone {
                 std::thread::sleep(ALONE);
             }
-            let mut command = place.runtime(&subject.path, &["run", "--bundle"]);
-            command.arg(&bundle).arg(id(round));
+            let mut command = place.runtime(subject, &["run", "--bundle"]);
+            command.arg(&bundle).arg(id(subject, round));
             let took = place.time(&mut command)?;
             // The first round warms up.
             if round > 0 {
@@ -46,13 +47,13 @@ pub(crate) fn life(options: &Options, place: &Place, report: &mut Report) -> Res
     let (bundle, pid_file) = (place.bundle(), place.path().join("pid"));
     for round in 0..=options.rounds {
         for subject in &options.runtimes {
-            let id = id(round);
-            let mut create = place.runtime(&subject.path, &["create", "--bundle"]);
+            let id = id(subject, round);
+            let mut create = place.runtime(subject, &["create", "--bundle"]);
             create.arg(&bundle).arg("--pid-file").arg(&pid_file).arg(&id);
             let create = place.time(&mut create)?;
-            let start = place.time(&mut place.runtime(&subject.path, &["start", &id]))?;
+            let start = place.time(&mut place.runtime(subject, &["start", &id]))?;
             reap(&pid_file)?;
-            let delete = place.time(&mut place.runtime(&subject.path, &["delete", &id]))?;
+            let delete = place.time(&mut place.runtime(subject, &["delete", &id]))?;
             if round > 0 {
                 report.add("create", &subject.name, create);
                 report.add("start", &subject.name, start);
@@ -68,28 +69,28 @@ pub(crate) fn life(options: &Options, place: &Place, report: &mut Report) -> Res
 pub(crate) fn exec(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
     let bundle = place.new_bundle("sleeper", &["/bin/sleep", "100000"]);
     let pid_file = |name: &str| place.path().join(format!("pid-{name}"));
-    let id = id(0);
+    let id = |subject: &Subject| id(subject, 0);
     for subject in &options.runtimes {
-        let mut run = place.runtime(&subject.path, &["run", "--detach", "--bundle"]);
+        let mut run = place.runtime(subject, &["run", "--detach", "--bundle"]);
         place.time(
             run.arg(&bundle)
                 .arg("--pid-file")
                 .arg(pid_file(&subject.name))
-                .arg(&id),
+                .arg(id(subject)),
         )?;
     }
     for round in 0..=options.rounds {
         for subject in &options.runtimes {
-            let took = place.time(&mut place.runtime(&subject.path, &["exec", &id, "/bin/true"]))?;
+            let took = place.time(&mut place.runtime(subject, &["exec", &id(subject), "/bin/true"]))?;
             if round > 0 {
                 report.add("exec of /bin/true", &subject.name, took);
             }
         }
     }
     for subject in &options.runtimes {
-        place.time(&mut place.runtime(&subject.path, &["kill", &id, "KILL"]))?;
+        place.time(&mut place.runtime(subject, &["kill", &id(subject), "KILL"]))?;
         reap(&pid_file(&subject.name))?;
-        place.time(&mut place.runtime(&subject.path, &["delete", &id]))?;
+        place.time(&mut place.runtime(subject, &["delete", &id(subject)]))?;
     }
     Ok(())
 }

@@ -16,8 +16,6 @@ pub(crate) struct Subject {
 /// The command line.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Tenure itself.
-    pub(crate) tenure: PathBuf,
     /// The OCI runtimes, Tenure first.
     pub(crate) runtimes: Vec<Subject>,
     /// podman, where it is installed.
@@ -78,13 +76,17 @@ impl Options {
         }];
         runtimes.extend(peers);
         Ok(Self {
-            tenure,
             runtimes,
             podman,
             rounds: rounds.max(1),
             json,
             only,
         })
+    }
+
+    /// Tenure itself.
+    pub(crate) fn tenure(&self) -> &Subject {
+        &self.runtimes[0]
     }
 
     /// Whether a section is to be run.

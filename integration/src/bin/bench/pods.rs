@@ -67,7 +67,7 @@ fn tenure_pod(
     let pod = format!("bench-{}-{round}", std::process::id());
     let file = write(place, &pod, manifest)?;
     let begun = Timestamp::now();
-    let mut run = place.runtime(&options.tenure, &["pod", "run"]);
+    let mut run = place.runtime(options.tenure(), &["pod", "run"]);
     let whole = place.time(run.args(flags).arg(&file))?;
     let started = events(place, options, &pod)
         .into_iter()
@@ -75,7 +75,7 @@ fn tenure_pod(
         .map(|event| event.time)
         .max()
         .context("no Started event")?;
-    let removed = place.time(&mut place.runtime(&options.tenure, &["pod", "delete", &pod]))?;
+    let removed = place.time(&mut place.runtime(options.tenure(), &["pod", "delete", &pod]))?;
     if round > 0 {
         report.add(
             STARTED,
@@ -96,7 +96,7 @@ pub(crate) fn rest(options: &Options, place: &Place, report: &mut Report) -> Res
         let app = Container::new("app", &["/bin/sleep", "100000"]);
         let manifest = Manifest::new().restart_policy("Always").grace(1).app(app);
         let file = write(place, &pod, manifest)?;
-        place.time(place.runtime(&options.tenure, &["pod", "run", "-d"]).arg(&file))?;
+        place.time(place.runtime(options.tenure(), &["pod", "run", "-d"]).arg(&file))?;
         let record = pod_directory(place, options, &pod);
         let supervisor = lock_holder(&record.join("lock"))?;
         if round < 2 {
@@ -125,7 +125,7 @@ pub(crate) fn rest(options: &Options, place: &Place, report: &mut Report) -> Res
         let backed_off = until_event(&record, "BackOff", 1)?;
         let took = backed_off.time.duration_since(died).as_secs_f64() * 1000.0;
         report.add("from a death to the next action", "tenure", took);
-        place.time(&mut place.runtime(&options.tenure, &["pod", "delete", "--force", &pod]))?;
+        place.time(&mut place.runtime(options.tenure(), &["pod", "delete", "--force", &pod]))?;
     }
     Ok(())
 }
@@ -216,13 +216,7 @@ fn lock_holder(file: &Path) -> Result<i32> {
 }
 
 fn pod_directory(place: &Place, options: &Options, pod: &str) -> PathBuf {
-    let name = options
-        .tenure
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    place.path().join(format!("root-{name}")).join("pods").join(pod)
+    place.root(options.tenure()).join("pods").join(pod)
 }
 
 fn events(place: &Place, options: &Options, pod: &str) -> Vec<Event> {
