@@ -1,5 +1,6 @@
 //! What a command needs to know of its surroundings, found out when it is first asked.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -25,6 +26,19 @@ impl Context {
     /// The file of `--log`.
     pub(crate) const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The logging options, for this program executed again.
+    pub(crate) fn log_arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if let Some(path) = self.log.path().and_then(|path| absolute(path).ok()) {
+            arguments.extend(["--log".into(), path.into_os_string()]);
+            arguments.extend(["--log-format".into(), self.globals.log_format.as_str().into()]);
+        }
+        if self.globals.debug {
+            arguments.push("--debug".into());
+        }
+        arguments
     }
 
     /// Tenure's root, absolute: `--root`, `TENURE_ROOT`, `/run/tenure`, or `$XDG_RUNTIME_DIR/tenure` for a user.
@@ -73,7 +87,7 @@ pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
 /// The order in which a root is looked for.
 fn choose_root(
     option: Option<&Path>,
-    env: impl Fn(&str) -> Option<std::ffi::OsString>,
+    env: impl Fn(&str) -> Option<OsString>,
     is_root: bool,
 ) -> anyhow::Result<PathBuf> {
     if let Some(path) = option {

@@ -214,14 +214,38 @@ pub(crate) fn report(error: &CommandError, class: Class, log: &Log) -> Code {
     error.code(class)
 }
 
-/// Shows what clap has to say; help goes to stdout with code 0, the rest to stderr with code 2.
+/// Shows what clap has to say: help goes to stdout with code 0, a command line without command gets its help on stderr,
+/// and wrong usage one line; the latter two with code 2.
 pub(crate) fn usage(error: &clap::Error) -> Code {
-    let _ = error.print();
-    if error.use_stderr() {
-        Code::USAGE
-    } else {
-        Code::SUCCESS
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            Code::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Code::USAGE
+        }
+        _ => {
+            crate::output::complain(&usage_line(&error.render().to_string()));
+            Code::USAGE
+        }
     }
+}
+
+/// What clap says of wrong usage, in one line.
+fn usage_line(text: &str) -> String {
+    let mut said: Vec<&str> = Vec::new();
+    let mut usage = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(form) = line.strip_prefix("Usage: ") {
+            usage = format!(" (usage: {form})");
+        } else if !line.starts_with("For more information") {
+            said.push(line.strip_prefix("error: ").unwrap_or(line));
+        }
+    }
+    format!("{}{usage}", flatten(&said.join("; ")).replace(":; ", ": "))
 }
 
 #[cfg(test)]
@@ -267,6 +291,22 @@ mod tests {
     #[test]
     fn escape_sequences_in_an_error_do_not_reach_the_terminal() {
         assert_eq!(CommandError::message("a\x1b[2Jb\rc").lines(), ["a\\x1b[2Jbc"]);
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line_with_the_right_form() {
+        let text = "error: unexpected argument '--rot' found\n\n  tip: a similar argument exists: '--root'\n\n\
+                    Usage: tenure --root <DIR> <COMMAND>\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            usage_line(text),
+            "unexpected argument '--rot' found; tip: a similar argument exists: '--root' \
+             (usage: tenure --root <DIR> <COMMAND>)"
+        );
+        let text = "error: the following required arguments were not provided:\n  <ID>\n\nUsage: tenure state <ID>\n";
+        assert_eq!(
+            usage_line(text),
+            "the following required arguments were not provided: <ID> (usage: tenure state <ID>)"
+        );
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Code, CommandError> {
         Command::Pod(command) => pod::execute(context, command),
         Command::Completions(args) => man::completions(&args),
         Command::Man(args) => man::pages(&args),
-        Command::PodSupervise => pod::supervise::execute(context),
+        Command::PodSupervise => pod::supervise::execute(),
         Command::PodInit => pod::init::execute(),
     }
 }

@@ -37,6 +37,11 @@ impl Log {
         Self { path, format }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// Adds an error line. A log that cannot be written is told on stderr: the error itself goes there anyway.
     pub(crate) fn error(&self, message: &str) {
         let Some(path) = &self.path else { return };

@@ -78,7 +78,7 @@ pub(crate) fn execute(context: &Context, args: &CreateArgs) -> Result<Code, Comm
     tenure_runtime::protect_own_binary()?;
     let id = super::container_id(&args.id)?;
     let request = args.options.request(true)?;
-    let peek = Peek::at(&request.bundle)?;
+    let peek = Peek::at(&request.bundle);
     peek.lifecycle()?;
     peek.check_console(args.options.console_socket.is_some(), true)?;
     context.runtime()?.create(&id, &request)?;

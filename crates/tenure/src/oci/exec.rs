@@ -1,5 +1,6 @@
 //! `tenure exec`.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -152,7 +153,7 @@ pub(crate) fn run(
     request.console_fd = theirs;
     let executed = runtime.exec(id, &request)?;
     let status: ExitStatus = join_terminal(ours.as_ref())
-        .and_then(|mut relay| foreground::wait(&executed.pidfd, &mut signals, relay.as_mut()))
+        .and_then(|mut relay| foreground::wait(executed.pidfd.as_fd(), &mut signals, relay.as_mut()))
         .with_context(|| format!("cannot wait for the program in container {id}"))?;
     Ok(Code::of(status))
 }

@@ -4,7 +4,7 @@
 //! missed: its pidfd is readable from then on.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -33,7 +33,7 @@ const OURS: [Signal; 11] = [
 
 /// Our signals, blocked and to be read, until dropped.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     fd: SignalFd,
 }
 
@@ -42,7 +42,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the process is out of descriptors.
-    pub(super) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         let mut set = SigSet::all();
         for signal in OURS {
             set.remove(signal);
@@ -53,7 +53,10 @@ impl Signals {
     }
 
     /// Passes every signal that has come on to the process; a change of the window's size goes to the terminal.
-    fn forward(&mut self, process: BorrowedFd<'_>, relay: Option<&Relay>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When signals cannot be read or sent.
+    pub(crate) fn forward(&mut self, process: BorrowedFd<'_>, relay: Option<&Relay>) -> io::Result<()> {
         while let Some(info) = self.fd.read_signal()? {
             let number = i32::try_from(info.ssi_signo).unwrap_or(0);
             match (number == Signal::SIGWINCH as i32, relay) {
@@ -62,6 +65,13 @@ impl Signals {
             }
         }
         Ok(())
+    }
+}
+
+/// Readable when a signal has come.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -78,15 +88,15 @@ fn pass_on(process: BorrowedFd<'_>, number: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// When waiting fails, or one of the terminals does.
-pub(super) fn wait(
-    process: &OwnedFd,
+pub(crate) fn wait(
+    process: BorrowedFd<'_>,
     signals: &mut Signals,
     mut relay: Option<&mut Relay>,
 ) -> io::Result<ExitStatus> {
     loop {
-        let ready = poll(process.as_fd(), signals.fd.as_fd(), relay.as_deref())?;
+        let ready = poll(process, signals.fd.as_fd(), relay.as_deref())?;
         if ready.signal {
-            signals.forward(process.as_fd(), relay.as_deref())?;
+            signals.forward(process, relay.as_deref())?;
         }
         if let Some(relay) = relay.as_deref_mut() {
             if ready.master {
@@ -101,7 +111,7 @@ pub(super) fn wait(
             if let Some(relay) = relay {
                 relay.drain()?;
             }
-            return status(process.as_fd());
+            return status(process);
         }
     }
 }

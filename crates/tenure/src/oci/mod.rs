@@ -7,7 +7,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod features;
-mod foreground;
+pub(crate) mod foreground;
 pub(crate) mod kill;
 pub(crate) mod list;
 mod peek;

@@ -1,12 +1,18 @@
 //! The little of config.json that the command line itself must know before the runtime reads it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::Deserialize;
 use tenure_spec::annotations::{self, ManagedLifecycle};
 
 use crate::exit::CommandError;
+
+/// No config.json is larger.
+const LARGEST: u64 = 16 << 20;
 
 /// Whether a container wants a terminal, and its annotations.
 #[derive(Debug)]
@@ -32,16 +38,12 @@ struct Process {
 impl Peek {
     /// Looks at a bundle's config.json. A file that cannot be read or understood is left to the runtime, which says
     /// better what is wrong with it: nothing is known of it here.
-    ///
-    /// # Errors
-    /// None today; callers need not care.
-    pub(super) fn at(bundle: &Path) -> Result<Self, CommandError> {
+    pub(super) fn at(bundle: &Path) -> Self {
         let path = bundle.join("config.json");
-        let config = std::fs::read(&path)
-            .ok()
+        let config = read(&path)
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        Ok(Self { path, config })
+        Self { path, config }
     }
 
     /// `process.terminal`.
@@ -86,6 +88,19 @@ impl Peek {
     }
 }
 
+/// The content of a regular file of bearable size: a fifo would block, a device never end.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?.saturating_add(1));
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +109,7 @@ mod tests {
     fn peek(config: &str) -> Peek {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.json"), config).unwrap();
-        Peek::at(dir.path()).unwrap()
+        Peek::at(dir.path())
     }
 
     #[test]

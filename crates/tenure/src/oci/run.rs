@@ -51,7 +51,7 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
     let _ = args.no_subreaper;
     let id = super::container_id(&args.id)?;
     let request = args.options.request(args.detach)?;
-    let peek = Peek::at(&request.bundle)?;
+    let peek = Peek::at(&request.bundle);
     peek.check_console(request.console_socket.is_some(), args.detach)?;
     if let Some(lifecycle) = peek.lifecycle()? {
         return managed(context, args, &request, &peek, lifecycle);
@@ -86,7 +86,7 @@ fn in_foreground(
     request.console_fd = theirs;
     let created = runtime.run(id, &request)?;
     let waited = join_terminal(ours.as_ref())
-        .and_then(|mut relay| foreground::wait(&created.pidfd, &mut signals, relay.as_mut()));
+        .and_then(|mut relay| foreground::wait(created.pidfd.as_fd(), &mut signals, relay.as_mut()));
     waited
         .with_context(|| format!("cannot wait for container {id}"))
         .map_err(|error| {

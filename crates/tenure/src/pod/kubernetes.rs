@@ -187,7 +187,10 @@ fn qos_class(observed: &Observed) -> Option<String> {
         dir: "/".into(),
     };
     let pod = tenure_spec::manifest::load(&text, &origin).ok()?.pod;
-    let all: Vec<_> = pod.all_containers().map(|container| &container.resources).collect();
+    let all: Vec<_> = pod
+        .all_containers()
+        .map(|container| &container.resources)
+        .collect();
     let is_guaranteed = |it: &&Resources| {
         it.cpu_limit_millis.is_some()
             && it.memory_limit_bytes.is_some()

@@ -5,9 +5,11 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod init;
 mod kubernetes;
+mod lines;
 pub(crate) mod list;
 pub(crate) mod logs;
 mod manifest;
+mod progress;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -98,6 +100,18 @@ pub(crate) fn execute(context: &Context, command: PodCommand) -> Result<Code, Co
         PodCommand::Plan(_) => Err(CommandError::message("pod plan is not supported yet")),
         PodCommand::Timeline(_) => Err(CommandError::message("pod timeline is not supported yet")),
     }
+}
+
+/// The error for a container that a pod does not have.
+fn no_container(pod: &str, name: &str, containers: &[tenure_lifecycle::ContainerStatus]) -> CommandError {
+    let known: Vec<&str> = containers
+        .iter()
+        .map(|container| container.name.as_str())
+        .collect();
+    CommandError::message(format!(
+        "pod {pod} has no container {name:?}; it has: {}",
+        known.join(", ")
+    ))
 }
 
 /// How long ago `then` was: `5s`, `3m`, `2h`, `4d`.

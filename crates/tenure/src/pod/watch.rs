@@ -17,6 +17,8 @@ use tenure_supervise::watch::FileWatch;
 pub(super) struct PodWatch {
     files: FileWatch,
     supervisor: Option<PidFd>,
+    /// The supervisor died while it was being taken hold of.
+    news: bool,
 }
 
 impl PodWatch {
@@ -31,6 +33,7 @@ impl PodWatch {
         Ok(Self {
             files: FileWatch::new(&paths)?,
             supervisor: None,
+            news: false,
         })
     }
 
@@ -40,8 +43,9 @@ impl PodWatch {
             && pid > 0
             && self.supervisor.as_ref().map(PidFd::pid) != Some(pid)
         {
-            // Gone already, or not yet recorded: the record will change, or the next look tells that it is dead.
+            // A pid that is gone while somebody holds the lock is a supervisor's before: the record is about to change.
             self.supervisor = PidFd::open(pid).ok();
+            self.news = !observed.dir.is_supervised().unwrap_or(true);
         }
     }
 
@@ -50,6 +54,9 @@ impl PodWatch {
     /// # Errors
     /// When waiting itself fails.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        if std::mem::take(&mut self.news) {
+            return Ok(true);
+        }
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
