@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::report::{Path, Report};
 use super::scalar::{Scalar, resolve};
@@ -139,17 +139,7 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Node, Broken> {
     options.set_emit_comments(false);
     options.simple_key_max_lookahead = LONGEST;
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| {
-            let marker = error.marker();
-            let mark = Mark {
-                line: marker.line(),
-                offset: marker.index(),
-            };
-            Broken::new(
-                mark,
-                format!("not valid YAML: {}", error.info().replace('\n', " ")),
-            )
-        })?;
+        let (event, span) = event.map_err(|error| syntax_error(text, &error))?;
         builder.event(event, span)?;
     }
     let mut roots = builder.roots.into_iter();
@@ -166,6 +156,34 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Node, Broken> {
         ));
     }
     Ok(Rc::unwrap_or_clone(first))
+}
+
+/// A parser's error; of a text that means to be JSON, the JSON parser's, which knows better where it went wrong.
+fn syntax_error(text: &str, error: &ScanError) -> Broken {
+    let trimmed = text.trim_start();
+    let json = trimmed
+        .strip_prefix('{')
+        .is_some_and(|rest| rest.trim_start().starts_with('"'));
+    if json && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        let told = error.to_string();
+        let told = told.split(" at line ").next().unwrap_or_default();
+        return Broken::new(
+            Mark {
+                line: error.line(),
+                offset: 0,
+            },
+            format!("not valid JSON: {told}"),
+        );
+    }
+    let marker = error.marker();
+    let mark = Mark {
+        line: marker.line(),
+        offset: marker.index(),
+    };
+    Broken::new(
+        mark,
+        format!("not valid YAML: {}", error.info().replace('\n', " ")),
+    )
 }
 
 /// A list or object whose end has not come.
