@@ -17,9 +17,15 @@ pub fn start_time(pid: i32) -> io::Result<u64> {
     Ok(Stat::read(pid)?.start_time)
 }
 
+/// The pid of the process's parent.
+pub fn parent(pid: i32) -> io::Result<i32> {
+    Ok(Stat::read(pid)?.parent)
+}
+
 /// The part of /proc/PID/stat that is used here.
 pub(crate) struct Stat {
     state: char,
+    parent: i32,
     start_time: u64,
     exit_code: Option<i32>,
 }
@@ -37,12 +43,14 @@ impl Stat {
         let after_name = bytes.iter().rposition(|&byte| byte == b')')? + 1;
         let rest = std::str::from_utf8(bytes.get(after_name..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
-        // The third field comes first here: 22 is 18 after 4, 52 is 29 after 23.
+        // The third field comes first here: 22 is 17 after 5, 52 is 29 after 23.
         let state = fields.next()?.chars().next()?;
-        let start_time = fields.nth(18)?.parse().ok()?;
+        let parent = fields.next()?.parse().ok()?;
+        let start_time = fields.nth(17)?.parse().ok()?;
         let exit_code = fields.nth(29).and_then(|code| code.parse().ok());
         Some(Self {
             state,
+            parent,
             start_time,
             exit_code,
         })

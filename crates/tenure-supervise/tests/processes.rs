@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tenure_supervise::ProcessExit;
 use tenure_supervise::pidfd::PidFd;
-use tenure_supervise::process::{Child, Spawn, start_time};
+use tenure_supervise::process::{Child, Spawn, parent, start_time};
 
 #[allow(clippy::unwrap_used)]
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -173,6 +173,7 @@ fn a_start_time_is_read_behind_any_program_name() {
         .nth(19)
         .unwrap();
     assert_eq!(start_time(child.pid).unwrap().to_string(), expected);
+    assert_eq!(parent(child.pid).unwrap().cast_unsigned(), std::process::id());
     child.pidfd.signal(libc::SIGKILL).unwrap();
     child.pidfd.wait_blocking().unwrap();
 }

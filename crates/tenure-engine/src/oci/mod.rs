@@ -8,6 +8,9 @@
 //! Implementations never decide anything: they perform one operation and say how it went. All paths are absolute.
 
 pub mod cli;
+#[cfg(test)]
+mod cli_tests;
+mod message;
 
 pub use cli::CliRuntime;
 
@@ -19,8 +22,8 @@ use tenure_supervise::pidfd::PidFd;
 
 /// What an OCI runtime must be able to do for a pod.
 ///
-/// Futures need not be `Send`: an engine is one thread. Dropping a future does not undo the operation; only
-/// [`RuntimeExec`] can be cancelled.
+/// Futures need not be `Send`: an engine is one thread. Dropping a future does not undo the operation, except that of
+/// [`OciRuntime::exec`], which ends what it has begun to start; a started program is ended through [`RuntimeExec`].
 pub trait OciRuntime {
     /// `create`: prepares the container; its init waits for [`OciRuntime::start`].
     fn create(&self, request: CreateRequest) -> impl Future<Output = Result<CreatedContainer, OciError>>;
