@@ -29,8 +29,10 @@ struct Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         let _ = block_on(self.runtime.delete(&self.id));
-        let cgroup = Cgroup::open(&Path::new("tenure-seam").join(&self.id));
-        let _ = cgroup.and_then(|cgroup| cgroup.remove());
+        // What a runtime killed half-way has left there is known to nobody else.
+        let cgroup = Cgroup::open(Path::new(&self.id)).unwrap();
+        let _ = block_on(cgroup.kill());
+        let _ = cgroup.remove();
     }
 }
 
@@ -137,7 +139,7 @@ fn write_bundle(bundle: &Path, arguments: &[&str], id: &str) {
         "root": { "path": "rootfs" },
         "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
         "linux": {
-            "cgroupsPath": format!("/tenure-seam/{id}"),
+            "cgroupsPath": format!("/{id}/container"),
             "namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "ipc" }],
         },
     });
