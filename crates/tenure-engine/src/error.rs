@@ -106,3 +106,20 @@ pub enum EngineError {
         what: Vec<String>,
     },
 }
+
+/// The error of an operation on our own process.
+pub(crate) fn process_error(operation: &'static str, source: io::Error) -> EngineError {
+    EngineError::Process { operation, source }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}

@@ -3,13 +3,24 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use tenure_lifecycle::{Event, PodMachine, PodPlan, PodStatus};
 use tenure_spec::PodSpec;
 
-use crate::error::EngineError;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::error::{EngineError, process_error};
+use crate::host::{Host, RecordFile};
 use crate::oci::RuntimeLocation;
-use crate::store::PodEvent;
+use crate::oci::cli::CliRuntime;
+use crate::publish::Publisher;
+use crate::ready::Ready;
+use crate::recover;
+use crate::store::{Claim, Launched, PodEvent, Store, write_json};
+use crate::supervision::{Supervision, Watch};
+use crate::tee::TeeOut;
 
 /// All that [`run`] needs.
 #[derive(Debug)]
@@ -78,8 +89,101 @@ impl fmt::Debug for Progress {
 ///
 /// # Errors
 /// When the name is taken, or the supervisor itself cannot work. A pod that fails is not an error.
-pub fn run(launch: PodLaunch) -> Result<u8, EngineError> {
-    Err(EngineError::NotFound {
-        name: launch.spec.name,
-    })
+pub fn run(mut launch: PodLaunch) -> Result<u8, EngineError> {
+    let mut ready = launch.ready.take();
+    let result = try_run(launch, &mut ready);
+    if let (Err(error), Some(pipe)) = (&result, ready) {
+        Ready::refuse(pipe, error);
+    }
+    result
+}
+
+fn try_run(launch: PodLaunch, ready: &mut Option<OwnedFd>) -> Result<u8, EngineError> {
+    let claim = claim(&launch)?;
+    let clock = Clock::start();
+    let supervision = Supervision::begin()?;
+    let remove_at_end = launch.options.remove_at_end;
+    // The claim goes before the listener: nobody is told that nobody listens while the name is taken.
+    let (exit_code, _watch) = supervision.block_on(async |mut watch| {
+        let status = live(launch, ready, &claim, clock, &mut watch).await?;
+        Ok((status.exit_code, watch))
+    })?;
+    if remove_at_end {
+        finish(claim)?;
+    }
+    Ok(exit_code)
+}
+
+/// Takes the name, and cleans up after a supervisor that died and left nothing alive.
+fn claim(launch: &PodLaunch) -> Result<Claim, EngineError> {
+    let name = &launch.spec.name;
+    let claim = Store::new(&launch.root).claim(name)?;
+    if !claim.is_new()? && !claim.dir().has_ended() {
+        if recover::lives(&claim)? {
+            return Err(EngineError::LeftBehind { name: name.clone() });
+        }
+        recover::kill(&claim)?;
+    }
+    Ok(claim)
+}
+
+async fn live(
+    launch: PodLaunch,
+    ready: &mut Option<OwnedFd>,
+    claim: &Claim,
+    clock: Clock,
+    watch: &mut Watch,
+) -> Result<PodStatus, EngineError> {
+    let dir = claim.dir();
+    // From here on whoever finds the lock held finds somebody listening, too.
+    watch.listen(dir)?;
+    claim.clear()?;
+    let record = RecordFile::begin(dir)?;
+    let mut plan = PodPlan::from(&launch.spec);
+    plan.max_backoff = launch.options.max_backoff;
+    write_json(
+        &dir.launched(),
+        &Launched {
+            object: launch.object,
+            spec: launch.spec.clone(),
+            options: launch.options,
+            runtime: launch.runtime.binary.clone(),
+            runtime_root: launch.runtime.root.clone(),
+        },
+    )?;
+    let names = names(&launch.spec);
+    let publisher = Publisher::open(dir, clock, names, launch.progress)?;
+    let (tee, written) = match launch.tee.map(TeeOut::start).transpose() {
+        Ok(Some((tee, written))) => (Some(tee), Some(written)),
+        Ok(None) => (None, None),
+        Err(source) => return Err(process_error("start the terminal's writer", source)),
+    };
+    let runtime = Rc::new(CliRuntime::new(launch.runtime, dir.path().to_path_buf()));
+    let host = Host::new(runtime, dir.clone(), launch.spec, record, Vec::new()).with_tee(tee);
+    let ready = ready.take().map(|pipe| Ready::new(pipe, &plan));
+    let engine = Engine::new(PodMachine::new(plan), Rc::new(host), clock, publisher).with_ready(ready);
+    let status = watch.live(engine, Event::Begin).await;
+    if let Some(written) = written {
+        watch.until_interrupted(written).await;
+    }
+    Ok(status)
+}
+
+/// The containers' names by index.
+pub(crate) fn names(spec: &PodSpec) -> Vec<String> {
+    spec.all_containers()
+        .map(|container| container.name.clone())
+        .collect()
+}
+
+/// `--rm`: removes the record, unless it is still needed to clean up.
+fn finish(claim: Claim) -> Result<(), EngineError> {
+    if claim.dir().has_ended() {
+        claim.remove()
+    } else {
+        Err(EngineError::Leftovers {
+            name: claim.dir().name().into(),
+            what: vec!["see its events".into()],
+        })
+    }
 }

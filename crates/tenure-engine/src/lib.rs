@@ -22,14 +22,26 @@
 //! - Nothing is polled: at rest there are no wake-ups.
 
 pub mod client;
+mod clock;
+mod control;
+mod effects;
+mod engine;
 mod error;
 pub mod hooks;
+mod host;
 mod launch;
 pub mod observe;
 pub mod oci;
-pub mod recover;
+mod offload;
+mod output;
+mod publish;
+mod ready;
+mod recover;
+mod sandbox;
 pub mod single;
 pub mod store;
+mod supervision;
+mod tee;
 
 pub use error::EngineError;
 pub use launch::{PodLaunch, PodOptions, Progress, Tee, run};

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crate::error::EngineError;
-use crate::store::{PodDir, Published};
+use crate::store::{PodDir, Published, Store, has_ended};
 
 /// What `pod list`, `status` and `wait` show.
 #[derive(Debug, Clone)]
 pub struct Observed {
     /// The pod's name.
     pub name: String,
-    /// `pod.json`: the accepted Kubernetes Pod object, without a status; `Null` when it is lost.
+    /// The accepted Kubernetes Pod object, without a status; `Null` when it is lost.
     pub object: serde_json::Value,
     /// The last published status; `None` when it is lost or not yet there.
     pub published: Option<Published>,
@@ -37,8 +37,33 @@ pub enum Supervisor {
 /// Looks at one pod.
 ///
 /// # Errors
-/// When there is no such pod or its folder cannot be read. Torn or missing files are not errors.
+/// When there is no such pod or its folder cannot be looked at. Torn or missing files are not errors.
 pub fn observe(root: &Path, name: &str) -> Result<Observed, EngineError> {
-    let _ = root;
-    Err(EngineError::NotFound { name: name.into() })
+    let dir = Store::new(root).open(name)?;
+    // The lock first: a supervisor publishes its last status before it lets go, so "not alive" and "not finished"
+    // read in this order mean that it died.
+    let alive = dir.is_supervised()?;
+    let record = dir.read_record().ok().flatten();
+    let published = dir.read_published().ok().flatten();
+    let supervisor = if alive {
+        Supervisor::Alive {
+            pid: record.map_or(0, |record| record.supervisor.pid),
+        }
+    } else if has_ended(published.as_ref(), record.as_ref()) {
+        Supervisor::Ended
+    } else {
+        Supervisor::Dead
+    };
+    let object = dir
+        .read_launched()
+        .ok()
+        .flatten()
+        .map_or(serde_json::Value::Null, |launched| launched.object);
+    Ok(Observed {
+        name: name.into(),
+        object,
+        published,
+        supervisor,
+        dir,
+    })
 }

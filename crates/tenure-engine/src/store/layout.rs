@@ -30,6 +30,11 @@ impl PodDir {
         }
     }
 
+    /// Tenure's root, that the folder is below.
+    pub fn root(&self) -> &Path {
+        self.path.ancestors().nth(2).unwrap_or_else(|| Path::new("/"))
+    }
+
     /// The pod's name.
     pub fn name(&self) -> &str {
         &self.name

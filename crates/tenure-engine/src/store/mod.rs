@@ -139,13 +139,28 @@ impl Claim {
         &self.dir
     }
 
-    /// Removes everything in the folder but the lock, so that a new life can begin. Nothing may be mounted there.
+    /// True when nobody has lived here yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be looked at.
+    pub(crate) fn is_new(&self) -> Result<bool, EngineError> {
+        for path in [self.dir.launched(), self.dir.record(), self.dir.status()] {
+            match path.symlink_metadata() {
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(file_error("look at", &path, source)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes everything in the folder but the lock and the socket, so that a new life can begin. Nothing may be mounted there.
     pub(crate) fn clear(&self) -> Result<(), EngineError> {
         let path = self.dir.path();
         let entries = fs::read_dir(path).map_err(|source| file_error("read", path, source))?;
         for entry in entries {
             let entry = entry.map_err(|source| file_error("read", path, source))?;
-            if entry.file_name() == "lock" {
+            if entry.file_name() == "lock" || entry.file_name() == "control.sock" {
                 continue;
             }
             let path = entry.path();
@@ -157,6 +172,8 @@ impl Claim {
     /// Removes the folder, lock and all. Nothing may be mounted there.
     pub(crate) fn remove(self) -> Result<(), EngineError> {
         self.clear()?;
+        let control = self.dir.control();
+        remove_tree(&control).map_err(|source| file_error("remove", &control, source))?;
         let lock = self.dir.lock();
         fs::remove_file(&lock).map_err(|source| file_error("remove", &lock, source))?;
         match fs::remove_dir(self.dir.path()) {
@@ -196,9 +213,22 @@ impl PodDir {
         read_json(&self.record())
     }
 
+    /// True when the pod's life is over and nothing of it is left, as far as its record says.
+    pub(crate) fn has_ended(&self) -> bool {
+        let published = self.read_published().ok().flatten();
+        let record = self.read_record().ok().flatten();
+        has_ended(published.as_ref(), record.as_ref())
+    }
+
     pub(crate) fn read_published(&self) -> Result<Option<Published>, EngineError> {
         read_json(&self.status())
     }
+}
+
+/// True when the pod's life is over and nothing of it is left, as far as its record says.
+pub(crate) fn has_ended(published: Option<&Published>, record: Option<&Record>) -> bool {
+    published.is_some_and(|published| published.status.finished_at.is_some())
+        && record.is_some_and(|record| record.sandbox == SandboxStage::Absent && record.containers.is_empty())
 }
 
 /// Replaces a file by one that holds `content` as JSON, mode 0600.

@@ -1,0 +1,447 @@
+//! The effects of a pod on this machine.
+//!
+//! ```text
+//! create  layer ▶ config.json ▶ log, pipes ▶ record ▶ OCI create ▶ record       (meanwhile: the next one's layer)
+//! start   record ▶ OCI start
+//! ended   pidfd ▶ drain pipes ▶ OOM count, termination message
+//! delete  record ▶ kill what init left ▶ drain pipes ▶ OCI delete ▶ layer ▶ record
+//! ```
+//!
+//! Signals go by init's pidfd, which is ours since the OCI create: no process is run to send one, and no other process
+//! can be hit.
+
+mod record;
+mod slot;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tenure_lifecycle::{ContainerIndex, Exit, ExitStatus, HookOutcome, HookPoint, HookReport, StartFailure};
+use tenure_spec::{ContainerSpec, Image, PodSpec};
+use tenure_supervise::ProcessExit;
+use tenure_supervise::cgroup::{self, Cgroup};
+use tenure_supervise::pidfd::PidFd;
+use tokio::sync::oneshot;
+
+use crate::effects::Effects;
+use crate::error::{EngineError, line};
+use crate::hooks::{self, HookContext};
+use crate::oci::{CreateRequest, CreatedContainer, OciError, OciRuntime};
+use crate::offload::offload;
+use crate::output::{self, Ends, Output};
+use crate::sandbox::{Sandbox, bundle, files};
+use crate::store::{ContainerRecord, ContainerStage, PodDir, ProcessId, SandboxStage};
+use crate::tee::TeeOut;
+
+pub(crate) use record::RecordFile;
+pub(crate) use slot::Slot;
+
+/// A pod on this machine.
+#[derive(Debug)]
+pub(crate) struct Host<R> {
+    runtime: Rc<R>,
+    dir: PodDir,
+    spec: Rc<PodSpec>,
+    sandbox: Sandbox,
+    record: RefCell<RecordFile>,
+    slots: Vec<RefCell<Slot>>,
+    tee: Option<TeeOut>,
+}
+
+impl<R: OciRuntime> Host<R> {
+    /// A pod of which nothing exists, or with `slots` (by index) what was found of it.
+    pub(crate) fn new(
+        runtime: Rc<R>,
+        dir: PodDir,
+        spec: PodSpec,
+        record: RecordFile,
+        slots: Vec<Slot>,
+    ) -> Self {
+        let spec = Rc::new(spec);
+        let mut slots: Vec<_> = slots.into_iter().map(RefCell::new).collect();
+        slots.resize_with(spec.all_containers().count(), RefCell::default);
+        Self {
+            runtime,
+            sandbox: Sandbox::new(dir.clone(), Rc::clone(&spec)),
+            dir,
+            spec,
+            record: RefCell::new(record),
+            slots,
+            tee: None,
+        }
+    }
+
+    /// Shows the containers' output in the foreground, too.
+    pub(crate) fn with_tee(mut self, tee: Option<TeeOut>) -> Self {
+        self.tee = tee;
+        self
+    }
+
+    /// Takes hold of the init of a shared PID namespace that was made before us.
+    pub(crate) fn adopt_pod_init(&self, init: Option<PidFd>) {
+        self.sandbox.adopt_pod_init(init);
+    }
+
+    /// What the machine speaks of. It knows only the containers of its plan, which is made from the same spec.
+    fn container(&self, container: ContainerIndex) -> Option<(&ContainerSpec, &RefCell<Slot>)> {
+        let spec = self.spec.all_containers().nth(container.0)?;
+        Some((spec, self.slots.get(container.0)?))
+    }
+
+    fn cgroup(&self, name: &str) -> std::io::Result<Cgroup> {
+        Ok(Cgroup::open(self.dir.cgroup().as_ref())?.child(name))
+    }
+
+    async fn try_create(
+        &self,
+        index: ContainerIndex,
+        restart_count: u32,
+        spec: &ContainerSpec,
+        slot: &RefCell<Slot>,
+    ) -> Result<(), StartFailure> {
+        let prepared = slot.borrow_mut().prepared.take();
+        let layer = match prepared {
+            Some(layer) => layer,
+            None => bundle::prepare(&self.dir, spec).map_err(bundle::runtime_failure)?,
+        };
+        let bundle = bundle::complete(&self.dir, &self.spec, spec, layer)?;
+        let (output, ends) = Output::open(&self.dir, &spec.name, restart_count, self.tee.as_ref())
+            .map_err(bundle::runtime_failure)?;
+        let id = self.dir.container_id(&spec.name, restart_count);
+        {
+            let mut slot = slot.borrow_mut();
+            slot.restart_count = restart_count;
+            slot.id.clone_from(&id);
+            slot.stop_signal = bundle.stop_signal;
+            slot.own_pid_namespace = bundle.own_pid_namespace;
+            slot.output = Some(output);
+        }
+        let announced = self.record.borrow_mut().update(|record| {
+            record.containers.insert(
+                index.0,
+                ContainerRecord {
+                    id: id.clone(),
+                    restart_count,
+                    stage: ContainerStage::Creating,
+                    init: None,
+                    own_pid_namespace: bundle.own_pid_namespace,
+                },
+            );
+        });
+        announced.map_err(bundle::runtime_failure)?;
+        let Ends { stdout, stderr } = ends;
+        let request = CreateRequest {
+            id,
+            bundle: bundle.path,
+            stdin: None,
+            stdout,
+            stderr,
+        };
+        // While the runtime works, the next container's layer is made.
+        let (created, ()) = tokio::join!(self.runtime.create(request), async {
+            self.prepare_after(index);
+        });
+        let created = created.map_err(|error| refused(&error))?;
+        self.created(index, slot, created);
+        Ok(())
+    }
+
+    fn created(&self, index: ContainerIndex, slot: &RefCell<Slot>, created: CreatedContainer) {
+        let init = ProcessId {
+            pid: created.pid,
+            start_time: created.start_time,
+        };
+        slot.borrow_mut().init = Some(Rc::new(created.pidfd));
+        self.record.borrow_mut().note(|record| {
+            if let Some(container) = record.containers.get_mut(&index.0) {
+                container.stage = ContainerStage::Created;
+                container.init = Some(init);
+            }
+        });
+    }
+
+    /// Makes the layer of the container that comes after this one, if its first start is still to come. A failure
+    /// shows when its turn comes.
+    fn prepare_after(&self, index: ContainerIndex) {
+        let Some((spec, slot)) = self.container(ContainerIndex(index.0 + 1)) else {
+            return;
+        };
+        let mut slot = slot.borrow_mut();
+        if !slot.id.is_empty() || slot.prepared.is_some() || !matches!(spec.image, Image::Layered(_)) {
+            return;
+        }
+        match bundle::prepare(&self.dir, spec) {
+            Ok(layer) => slot.prepared = Some(layer),
+            Err(error) => {
+                tracing::debug!(error = line(&error), "a layer is not made ahead");
+                if let Err(error) = bundle::discard(&self.dir, &spec.name) {
+                    tracing::error!(error = line(&error), "half a layer is left");
+                }
+            }
+        }
+    }
+
+    /// Removes all that one start has; the container is dead, or is killed by it.
+    async fn clear(&self, index: ContainerIndex, name: &str, slot: &RefCell<Slot>) -> Result<(), String> {
+        let (id, own_pid_namespace, output) = {
+            let mut slot = slot.borrow_mut();
+            (slot.id.clone(), slot.own_pid_namespace, slot.output.take())
+        };
+        let mut left = Vec::new();
+        if !own_pid_namespace && let Err(error) = self.kill_cgroup(name).await {
+            left.push(line(&error));
+        }
+        if let Some(mut output) = output {
+            output.end();
+            output.drained().await;
+        }
+        if let Err(error) = self.runtime.delete(&id).await {
+            left.push(line(&error));
+        }
+        let (dir, name) = (self.dir.clone(), name.to_owned());
+        match offload(move || bundle::discard(&dir, &name)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => left.push(line(&error)),
+            Err(error) => left.push(line(&error)),
+        }
+        slot.borrow_mut().init = None;
+        if !left.is_empty() {
+            return Err(left.join("; "));
+        }
+        self.record.borrow_mut().note(|record| {
+            record.containers.remove(&index.0);
+        });
+        Ok(())
+    }
+
+    async fn kill_cgroup(&self, name: &str) -> Result<(), EngineError> {
+        let killed = match self.cgroup(name) {
+            Ok(cgroup) if cgroup.exists() => cgroup.kill().await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        killed.map_err(|source| EngineError::Process {
+            operation: "kill the processes of a container",
+            source,
+        })
+    }
+
+    fn termination_message(&self, spec: &ContainerSpec, restart_count: u32, failed: bool) -> String {
+        let message = files::read_termination_log(&files::termination_log(&self.dir, &spec.name));
+        if message.is_empty() && failed && spec.termination_message_falls_back_to_logs {
+            output::tail(&self.dir.log(&spec.name, restart_count))
+        } else {
+            message
+        }
+    }
+}
+
+impl<R: OciRuntime + 'static> Effects for Host<R> {
+    async fn create_sandbox(&self) -> Result<(), String> {
+        self.record
+            .borrow_mut()
+            .update(|record| record.sandbox = SandboxStage::Making)
+            .map_err(|error| line(&error))?;
+        let made = self.sandbox.create().await;
+        self.record.borrow_mut().note(|record| match &made {
+            Ok(pod_init) => {
+                record.pod_init = *pod_init;
+                record.sandbox = SandboxStage::Made;
+            }
+            Err(_) => record.sandbox = SandboxStage::Absent,
+        });
+        made.map(drop).map_err(|error| line(&error))
+    }
+
+    async fn remove_sandbox(&self) -> Vec<String> {
+        self.record
+            .borrow_mut()
+            .note(|record| record.sandbox = SandboxStage::Removing);
+        let left = self.sandbox.remove().await;
+        if left.is_empty() {
+            self.record.borrow_mut().note(|record| {
+                record.sandbox = SandboxStage::Absent;
+                record.pod_init = None;
+            });
+        }
+        left
+    }
+
+    async fn create(&self, index: ContainerIndex, restart_count: u32) -> Result<(), StartFailure> {
+        let (spec, slot) = self.container(index).ok_or_else(unknown)?;
+        let created = self.try_create(index, restart_count, spec, slot).await;
+        if created.is_err()
+            && let Err(left) = self.clear(index, &spec.name, slot).await
+        {
+            tracing::error!(left, "left behind by a container that could not be made");
+        }
+        created
+    }
+
+    async fn start(&self, index: ContainerIndex) -> Result<(), StartFailure> {
+        let (_, slot) = self.container(index).ok_or_else(unknown)?;
+        let announced = self.record.borrow_mut().update(|record| {
+            if let Some(container) = record.containers.get_mut(&index.0) {
+                container.stage = ContainerStage::Started;
+            }
+        });
+        announced.map_err(bundle::runtime_failure)?;
+        let id = slot.borrow().id.clone();
+        self.runtime.start(&id).await.map_err(|error| refused(&error))
+    }
+
+    async fn ended(&self, index: ContainerIndex) -> Exit {
+        let Some((spec, slot)) = self.container(index) else {
+            return Exit::plain(ExitStatus::Unknown);
+        };
+        let (init, restart_count) = {
+            let slot = slot.borrow();
+            (slot.init.clone(), slot.restart_count)
+        };
+        let Some(init) = init else {
+            return Exit::plain(ExitStatus::Unknown);
+        };
+        let status = wait(&init).await;
+        let failed = !status.is_success();
+        let output = {
+            let mut slot = slot.borrow_mut();
+            if let Some(output) = &slot.output {
+                output.end();
+            }
+            // The message may be in the last lines: they are waited for, and by nobody else.
+            if failed && spec.termination_message_falls_back_to_logs {
+                slot.output.take()
+            } else {
+                None
+            }
+        };
+        if let Some(mut output) = output {
+            output.drained().await;
+            slot.borrow_mut().output = Some(output);
+        }
+        let cgroup = format!("/{}/{}", self.dir.cgroup(), spec.name);
+        let oom_killed = match cgroup::oom_kills(&cgroup) {
+            Ok(kills) => kills.is_some_and(|kills| kills > 0),
+            Err(error) => {
+                tracing::warn!(%error, "out-of-memory kills are not counted");
+                false
+            }
+        };
+        Exit {
+            status,
+            oom_killed,
+            message: self.termination_message(spec, restart_count, failed),
+        }
+    }
+
+    async fn run_hook(
+        &self,
+        index: ContainerIndex,
+        point: HookPoint,
+        cancel: oneshot::Receiver<()>,
+    ) -> HookReport {
+        let Some((spec, slot)) = self.container(index) else {
+            return no_handler();
+        };
+        let handler = match point {
+            HookPoint::PostStart => &spec.lifecycle.post_start,
+            HookPoint::PreStop => &spec.lifecycle.pre_stop,
+        };
+        let Some(handler) = handler.clone() else {
+            return no_handler();
+        };
+        let context = HookContext {
+            runtime: Rc::clone(&self.runtime),
+            container_id: slot.borrow().id.clone(),
+            network: (!self.spec.host_network).then(|| self.dir.namespaces().join("net")),
+        };
+        let report = hooks::run(handler, context, cancel).await;
+        if let Some(output) = slot.borrow().output.as_ref()
+            && !report.output.is_empty()
+        {
+            output.hook(point, &report.output);
+        }
+        report
+    }
+
+    fn signal_stop(&self, index: ContainerIndex) {
+        if let Some((_, slot)) = self.container(index) {
+            let slot = slot.borrow();
+            signal(slot.init.as_deref(), slot.stop_signal);
+        }
+    }
+
+    async fn kill(&self, index: ContainerIndex) {
+        let Some((spec, slot)) = self.container(index) else {
+            return;
+        };
+        let own_pid_namespace = {
+            let slot = slot.borrow();
+            signal(slot.init.as_deref(), nix::libc::SIGKILL);
+            slot.own_pid_namespace
+        };
+        if !own_pid_namespace && let Err(error) = self.kill_cgroup(&spec.name).await {
+            tracing::error!(error = line(&error), container = spec.name);
+        }
+    }
+
+    async fn delete(&self, index: ContainerIndex) -> Result<(), String> {
+        let Some((spec, slot)) = self.container(index) else {
+            return Ok(());
+        };
+        self.record.borrow_mut().note(|record| {
+            if let Some(container) = record.containers.get_mut(&index.0) {
+                container.stage = ContainerStage::Deleting;
+            }
+        });
+        self.clear(index, &spec.name, slot).await
+    }
+}
+
+/// How init ended, in the machine's words.
+pub(crate) async fn wait(init: &PidFd) -> ExitStatus {
+    match init.wait().await {
+        Ok(ProcessExit::Code(code)) => ExitStatus::Code(code),
+        Ok(ProcessExit::Signal(signal)) => ExitStatus::Signal(signal),
+        Ok(ProcessExit::Unknown) => ExitStatus::Unknown,
+        Err(error) => {
+            tracing::error!(%error, "a container's end is not seen");
+            ExitStatus::Unknown
+        }
+    }
+}
+
+/// Sends a signal to init. That it has ended by now is its own affair: the end is told anyway.
+pub(crate) fn signal(init: Option<&PidFd>, number: i32) {
+    if let Some(init) = init
+        && let Err(error) = init.signal(number)
+        && error.raw_os_error() != Some(nix::libc::ESRCH)
+    {
+        tracing::error!(%error, number, "a signal is not sent");
+    }
+}
+
+/// The runtime's own words are the message that people know.
+pub(crate) fn refused(error: &OciError) -> StartFailure {
+    let message = match error {
+        OciError::Refused { message, .. } => message.clone(),
+        OciError::Spawn { .. } | OciError::Process { .. } => line(error),
+    };
+    StartFailure::Runtime { message }
+}
+
+pub(crate) fn unknown() -> StartFailure {
+    StartFailure::Runtime {
+        message: "no such container in the pod".into(),
+    }
+}
+
+pub(crate) fn no_handler() -> HookReport {
+    HookReport {
+        outcome: HookOutcome::Failed {
+            message: "there is no such handler".into(),
+        },
+        output: String::new(),
+        http_fallback: false,
+    }
+}

@@ -1,0 +1,137 @@
+//! All of a pod that is not a container: its folder, cgroup, namespaces, volumes and files.
+//!
+//! ```text
+//! create   folders ▶ cgroup ▶ namespaces (beside: volumes, files) ▶ pod init
+//! remove   pod init ◀ namespaces ◀ everything mounted ◀ cgroup ◀ folders     goes on whatever fails
+//! ```
+//!
+//! Everything is found again by the pod's name alone, so that recovery can remove what it has no record of.
+
+mod accounts;
+mod beneath;
+pub(crate) mod bundle;
+mod devices;
+pub(crate) mod files;
+mod remove;
+pub(crate) mod signal;
+mod volume;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use tenure_spec::PodSpec;
+use tenure_supervise::cgroup::Cgroup;
+use tenure_supervise::namespaces::{self, Kinds};
+use tenure_supervise::pidfd::PidFd;
+
+use crate::error::EngineError;
+use crate::offload::offload;
+use crate::store::{PodDir, ProcessId, file_error, make_private_dir};
+
+pub(crate) use remove::remove;
+
+/// The argument with which our own binary is the init of a shared PID namespace.
+const POD_INIT: &str = "pod-init";
+
+/// A pod's surroundings.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    dir: PodDir,
+    spec: Rc<PodSpec>,
+    /// The shared PID namespace's init; held so that nobody reaps it unseen.
+    pod_init: RefCell<Option<PidFd>>,
+}
+
+impl Sandbox {
+    pub(crate) fn new(dir: PodDir, spec: Rc<PodSpec>) -> Self {
+        Self {
+            dir,
+            spec,
+            pod_init: RefCell::new(None),
+        }
+    }
+
+    /// Makes everything; tells the shared PID namespace's init, if there is one. After an error nothing is left.
+    pub(crate) async fn create(&self) -> Result<Option<ProcessId>, EngineError> {
+        let result = self.try_create().await;
+        if result.is_err() {
+            for left in self.remove().await {
+                tracing::error!(left, "left behind by a sandbox that could not be made");
+            }
+        }
+        result
+    }
+
+    async fn try_create(&self) -> Result<Option<ProcessId>, EngineError> {
+        for folder in [
+            self.dir.bundles(),
+            self.dir.namespaces(),
+            self.dir.path().join("logs"),
+        ] {
+            make_private_dir(&folder)?;
+        }
+        let cgroup = PathBuf::from(self.dir.cgroup());
+        Cgroup::create(&cgroup).map_err(|source| file_error("create cgroup", &cgroup, source))?;
+        // The kernel takes its time for a network namespace; the rest is made meanwhile.
+        let namespaces = self.create_namespaces();
+        let rest = async { self.create_files() };
+        let (namespaces, rest) = tokio::join!(namespaces, rest);
+        namespaces?;
+        rest?;
+        self.create_pod_init()
+    }
+
+    fn create_files(&self) -> Result<(), EngineError> {
+        volume::create_folder(&self.dir)?;
+        volume::create(&self.dir, &self.spec)?;
+        files::create(&self.dir, &self.spec)
+    }
+
+    async fn create_namespaces(&self) -> Result<(), EngineError> {
+        let kinds = Kinds {
+            network: !self.spec.host_network,
+            ipc: !self.spec.host_ipc,
+            // The host's network has the host's name.
+            uts: !self.spec.host_network,
+        };
+        if kinds == Kinds::default() {
+            return Ok(());
+        }
+        let dir = self.dir.namespaces();
+        let hostname = self.spec.hostname.clone();
+        let sysctls: Vec<_> = self.spec.sysctls.clone().into_iter().collect();
+        let made = {
+            let dir = dir.clone();
+            offload(move || namespaces::create(kinds, &hostname, &sysctls, &dir)).await
+        };
+        made.and_then(|made| made)
+            .map_err(|source| file_error("make namespaces in", &dir, source))
+    }
+
+    fn create_pod_init(&self) -> Result<Option<ProcessId>, EngineError> {
+        if !self.spec.share_process_namespace {
+            return Ok(None);
+        }
+        let dir = self.dir.namespaces();
+        let init = namespaces::create_pid(&dir, Path::new("/proc/self/exe"), POD_INIT)
+            .map_err(|source| file_error("make a PID namespace in", &dir, source))?;
+        let id = ProcessId {
+            pid: init.pid,
+            start_time: init.start_time,
+        };
+        self.adopt_pod_init(Some(init.pidfd));
+        Ok(Some(id))
+    }
+
+    /// Takes hold of the shared PID namespace's init.
+    pub(crate) fn adopt_pod_init(&self, init: Option<PidFd>) {
+        *self.pod_init.borrow_mut() = init;
+    }
+
+    /// Removes everything but the record and the logs; tells what is left.
+    pub(crate) async fn remove(&self) -> Vec<String> {
+        let init = self.pod_init.borrow_mut().take();
+        remove(&self.dir, init).await
+    }
+}
