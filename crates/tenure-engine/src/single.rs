@@ -42,10 +42,8 @@ pub struct SingleLaunch {
     pub bundle: PathBuf,
     /// What the annotations ask for.
     pub lifecycle: ManagedLifecycle,
-    /// Who creates the container.
+    /// Who creates the container: its `create` must not look at the lifecycle annotations.
     pub runtime: RuntimeLocation,
-    /// Environment variables for the runtime's processes, e.g. one that makes `create` ignore the annotations.
-    pub runtime_env: Vec<(String, String)>,
     /// `--pid-file`: gets init's pid.
     pub pid_file: Option<PathBuf>,
     /// `--keep`: the container is not deleted at its end.
@@ -63,10 +61,7 @@ pub struct SingleLaunch {
 pub fn run_single(launch: SingleLaunch) -> Result<u8, EngineError> {
     let folder = Scratch::create()?;
     let supervision = Supervision::begin_with(&forwarded())?;
-    let mut runtime = CliRuntime::new(launch.runtime, folder.0.clone());
-    for (name, value) in &launch.runtime_env {
-        runtime = runtime.env(name, value);
-    }
+    let runtime = CliRuntime::new(launch.runtime, folder.0.clone());
     let stop_signal = launch.lifecycle.lifecycle.stop_signal.as_deref();
     let name = stop_signal.unwrap_or("SIGTERM");
     let stop_signal = number(name).ok_or_else(|| EngineError::Bundle {
