@@ -10,7 +10,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::exit::Class;
 use crate::{man, oci, pod};
 
-/// One invocation of `tenure`.
 #[derive(Debug, Parser)]
 #[command(
     name = "tenure",
@@ -117,6 +116,7 @@ pub(crate) enum Command {
     /// List a container's processes
     Ps(oci::ps::PsArgs),
     /// Print what this runtime can do, as JSON
+    #[command(after_help = "Example:\n  tenure features | jq .linux.seccomp")]
     Features,
     /// Write a config.json to begin with
     Spec(oci::spec::SpecArgs),
@@ -165,12 +165,7 @@ impl Command {
     }
 }
 
-/// The error for a command line without a command.
-pub(crate) fn missing_command() -> clap::Error {
-    let mut command = Invocation::command();
-    let help = command.render_help();
-    command.error(
-        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
-        help,
-    )
+/// The help that a command line without a command gets.
+pub(crate) fn help() -> String {
+    Invocation::command().render_help().to_string()
 }

@@ -42,7 +42,8 @@ fn main() -> ExitCode {
         return version::print().into();
     }
     let Some(command) = invocation.command else {
-        return exit::usage(&args::missing_command()).into();
+        output::say(args::help().trim_end());
+        return Code::USAGE.into();
     };
     telemetry::install(&invocation.globals);
     let class = command.exit_class();

@@ -10,7 +10,7 @@ use crate::args::Invocation;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure completions`.
+/// Prints a completion script
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tenure completions bash > /usr/share/bash-completion/completions/tenure")]
 pub(crate) struct CompletionsArgs {
@@ -18,7 +18,7 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// `tenure man`.
+/// Writes the manual pages into a folder
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tenure man /usr/local/share/man/man1")]
 pub(crate) struct ManArgs {

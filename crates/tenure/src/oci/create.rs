@@ -38,7 +38,9 @@ pub(crate) struct ContainerOptions {
     pub(crate) preserve_fds: u32,
 }
 
-/// `tenure create`.
+/// Sets up a container; its program waits for `start`
+///
+/// A bundle is a folder with a config.json of the OCI runtime specification and, usually, the root file system beside it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  tenure create --bundle ./hello --pid-file /run/hello.pid hello && tenure start hello"

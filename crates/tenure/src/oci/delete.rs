@@ -5,7 +5,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
-/// `tenure delete`.
+/// Removes a stopped container and everything that was made for it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure delete hello\n  tenure delete --force hello    kills it first")]
 pub(crate) struct DeleteArgs {

@@ -15,7 +15,11 @@ use crate::context::{Context, absolute};
 use crate::exit::{Code, CommandError};
 use crate::terminal;
 
-/// `tenure exec`.
+/// Runs a further program in a container
+///
+/// Its user, environment, directory and capabilities are those of the container's own program unless told otherwise.
+/// In the foreground its exit code is passed on: 127 when there is no such program, 126 when it cannot be executed,
+/// 255 when it could not be started for another reason.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure exec hello ls -l /\n  tenure exec -t hello sh\n  \

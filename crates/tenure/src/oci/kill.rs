@@ -6,7 +6,7 @@ use tenure_runtime::Signal;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
-/// `tenure kill`.
+/// Sends a signal to a container's init process
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure kill hello            SIGTERM\n  tenure kill hello USR1\n  tenure kill --all hello 9"

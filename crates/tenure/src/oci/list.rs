@@ -17,7 +17,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// `tenure list`.
+/// Lists containers
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure list\n  tenure list --format json\n  tenure list -q")]
 pub(crate) struct ListArgs {

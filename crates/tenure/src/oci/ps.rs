@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure ps`.
+/// Lists a container's processes
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure ps hello\n  tenure ps hello -o pid,comm\n  tenure ps --format json hello"

@@ -18,7 +18,10 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::terminal::{self, Relay};
 
-/// `tenure run`.
+/// Creates and starts a container, waits for its end and deletes it
+///
+/// Signals are passed on to the container, and its exit code is passed on to the caller: 128 + n when signal n ended it,
+/// 127 when there is no such program, 126 when it cannot be executed, 125 when Tenure failed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure run -b ./hello hello                  its output here, its exit code ours\n  \

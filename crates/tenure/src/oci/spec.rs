@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::exit::{Code, CommandError};
 
-/// `tenure spec`.
+/// Writes a config.json to begin with
+///
+/// It runs `sh` on a terminal in the folder `rootfs`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mkdir -p hello/rootfs && tenure spec --bundle hello")]
 pub(crate) struct SpecArgs {

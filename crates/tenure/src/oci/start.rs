@@ -5,7 +5,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
-/// `tenure start`.
+/// Starts the program of a created container
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tenure start hello")]
 pub(crate) struct StartArgs {

@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure state`.
+/// Prints a container's state as JSON
+///
+/// The form is the OCI runtime specification's, with the further fields that runc prints.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tenure state hello")]
 pub(crate) struct StateArgs {

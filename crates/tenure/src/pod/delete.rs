@@ -6,7 +6,9 @@ use tenure_engine::client;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
-/// `tenure pod delete`.
+/// Removes an ended pod's record, logs and leftovers
+///
+/// It works without the pod's supervisor, too.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod delete web\n  tenure pod delete web --force    SIGKILL first, no handlers"

@@ -14,7 +14,10 @@ use super::watch::{PodWatch, is_over};
 use crate::context::Context;
 use crate::exit::{Code, CommandError, flatten};
 
-/// `tenure pod events`.
+/// Shows what happened to a pod
+///
+/// The reasons are Kubernetes' words: Created, Started, Killing, FailedPostStartHook, BackOff and so on. What lifecycle
+/// handlers wrote is shown, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure pod events web\n  tenure pod events web -f -o json | jq .reason")]
 pub(crate) struct EventsArgs {

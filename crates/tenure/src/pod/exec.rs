@@ -20,7 +20,10 @@ use crate::exit::{Class, Code, CommandError, Kind};
 use crate::oci;
 use crate::oci::foreground::{self, Signals};
 
-/// `tenure pod exec`.
+/// Runs a command in a running container of a pod
+///
+/// The exit code is the command's own; 127 when there is no such program, 126 when it cannot be executed, 125 when
+/// Tenure failed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure pod exec web -- ls -l /\n  tenure pod exec web -c app -it -- sh")]
 pub(crate) struct ExecArgs {

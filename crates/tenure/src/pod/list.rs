@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure pod list`.
+/// Lists pods, ended ones that are not yet deleted too
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure pod list\n  tenure pod list -o json    a Kubernetes PodList")]
 pub(crate) struct ListArgs {

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure pod logs`.
+/// Shows what the containers of a pod wrote
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod logs web\n  tenure pod logs web -c app -f --tail 20\n  \

@@ -15,7 +15,9 @@ use super::supervise::{self, Launch};
 use crate::context::{Context, absolute};
 use crate::exit::{Code, CommandError};
 
-/// `tenure pod run`.
+/// Runs a pod of OCI bundles through its managed life
+///
+/// In the foreground the containers' output is shown here, and the command ends with the pod.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod run web.yaml                        output and end in this terminal; \

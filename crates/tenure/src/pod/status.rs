@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError, flatten};
 use crate::output;
 
-/// `tenure pod status`.
+/// Shows what a pod and its containers are doing
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tenure pod status web\n  \
                         tenure pod status web -o json | jq .status.phase    the Kubernetes v1 Pod object")]

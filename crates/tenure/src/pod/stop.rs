@@ -14,7 +14,9 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
 
-/// `tenure pod stop`.
+/// Stops a pod as Kubernetes does on deletion, and returns when it has ended
+///
+/// Every container gets its preStop handler, then its stop signal, then SIGKILL at the end of the grace period.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod stop web\n  tenure pod stop web --grace 5    a later stop may only shorten"

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::exit::{Code, CommandError};
 
-/// `tenure pod validate`.
+/// Tells everything that is wrong with a manifest, and with the bundles it names
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod validate web.yaml\n  generate | tenure pod validate -\n\n\

@@ -12,7 +12,7 @@ use super::watch::{PodWatch, is_over};
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
-/// `tenure pod wait`.
+/// Waits until a pod is as you want it
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tenure pod wait web --for condition=Ready --timeout 30\n  \
