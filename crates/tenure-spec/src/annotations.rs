@@ -200,12 +200,12 @@ impl Reader {
         }
         let node = Node::from(&json);
         let mut report = Report::default();
-        let handler: LifecycleHandler = decode(&node, &Path::root(), &mut report);
-        let handler = Check {
+        let handler: Option<LifecycleHandler> = decode(&node, &Path::root(), &mut report);
+        let mut check = Check {
             report: &mut report,
             grace,
-        }
-        .handler(&handler, &[], &Path::root());
+        };
+        let handler = handler.and_then(|handler| check.handler(&handler, &[], &Path::root()));
         let (problems, _) = report.finish("", &node);
         if !problems.is_empty() {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();

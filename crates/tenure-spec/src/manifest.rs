@@ -103,8 +103,9 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
     let document = document::parse(text, &mut report)
         .map_err(|broken| alone(broken.mark.map(|mark| mark.line), broken.message))?;
     let mut accepted = None;
-    if is_pod(&document, &mut report) {
-        let mut object: Pod = decode(&document, &Path::root(), &mut report);
+    if is_pod(&document, &mut report)
+        && let Some(mut object) = decode::<Pod>(&document, &Path::root(), &mut report)
+    {
         identity::complete(&mut object.metadata, &mut report);
         let grace = grace_period(&object, &mut report);
         let pod = Check {

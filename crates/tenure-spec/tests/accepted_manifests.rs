@@ -328,6 +328,7 @@ fn a_long_name_is_cut_to_a_host_name() {
 }
 
 /// The lines that are told about a pod's bundles.
+#[allow(clippy::unwrap_used)]
 fn bundle_faults(dir: &Path) -> Vec<String> {
     fs::write(dir.join("pod.yaml"), SMALL).unwrap();
     let manifest = load_file(&dir.join("pod.yaml")).unwrap();

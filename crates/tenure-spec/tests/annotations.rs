@@ -1,5 +1,8 @@
 //! The lifecycle annotations of one bundle.
 
+// The tests are tables.
+#![allow(clippy::too_many_lines)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;

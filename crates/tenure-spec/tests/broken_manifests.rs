@@ -1,5 +1,8 @@
 //! Manifests with something wrong, and every line that is told about them.
 
+// The tests are tables.
+#![allow(clippy::too_many_lines)]
+
 use std::path::PathBuf;
 
 use tenure_spec::manifest::{Origin, load};

@@ -1,5 +1,8 @@
 //! The config.json that is made of a bundle's and a manifest's.
 
+// The tests are tables.
+#![allow(clippy::too_many_lines)]
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -69,6 +72,7 @@ fn base() -> Value {
     })
 }
 
+#[allow(clippy::unwrap_used)]
 fn pod(spec: &str, container: &str) -> PodSpec {
     let text = format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec:\n  {}\n  volumes: [{{name: v}}]\n  containers:\n  - name: app\n    image: bundle:app\n    {}\n",
@@ -91,17 +95,20 @@ fn placement() -> Placement {
 }
 
 /// The config of a pod's container, all well.
+#[allow(clippy::unwrap_used)]
 fn made(spec: &str, container: &str, placement: &Placement) -> Value {
     let pod = pod(spec, container);
     config(&base(), &pod.containers[0], &pod, placement).unwrap()
 }
 
+#[allow(clippy::unwrap_used)]
 fn problem(base: &Value, spec: &str, container: &str, placement: &Placement) -> ConfigProblem {
     let pod = pod(spec, container);
     config(base, &pod.containers[0], &pod, placement).unwrap_err()
 }
 
 /// The base after changes that every config gets.
+#[allow(clippy::unwrap_used)]
 fn placed() -> Value {
     let mut expected = base();
     expected["process"]["terminal"] = json!(false);

@@ -20,8 +20,9 @@ use super::report::{Path, Report};
 /// The most values that are left out before decoding is given up.
 const MOST_LEFT_OUT: usize = 50;
 
-/// Reads a `T` from a tree. What cannot be read is recorded and left at its default.
-pub(crate) fn decode<T: DeserializeOwned + Default>(node: &Node, root: &Path, report: &mut Report) -> T {
+/// Reads a `T` from a tree. What cannot be read is recorded and left at its default; `None` when there is too much of
+/// it to go on.
+pub(crate) fn decode<T: DeserializeOwned>(node: &Node, root: &Path, report: &mut Report) -> Option<T> {
     let mut left_out = HashSet::new();
     loop {
         let decoder = Decoder {
@@ -39,14 +40,14 @@ pub(crate) fn decode<T: DeserializeOwned + Default>(node: &Node, root: &Path, re
         match decoded {
             Ok(value) => {
                 report.absorb(found);
-                return value;
+                return Some(value);
             }
             Err(error) => {
                 let path = error.path.unwrap_or_else(|| root.clone());
                 report.type_error(&path, error.message);
                 if left_out.len() >= MOST_LEFT_OUT || !left_out.insert(path) {
                     report.absorb(found);
-                    return T::default();
+                    return None;
                 }
             }
         }

@@ -6,6 +6,9 @@ use std::fmt;
 use super::Problem;
 use super::document::{Mark, Node, Tree};
 
+/// The most problems that are told of one file.
+const MOST_TOLD: usize = 1000;
+
 /// Fields whose keys are data, written `limits[cpu]` as Kubernetes does.
 const DATA_MAPS: [&str; 7] = [
     "labels",
@@ -210,7 +213,7 @@ fn in_order(findings: Vec<Finding>, file: &str, marks: &HashMap<String, Mark>) -
         .collect();
     placed.sort_by_key(|(mark, _)| mark.offset);
     let mut seen = HashSet::new();
-    placed
+    let mut problems: Vec<Problem> = placed
         .into_iter()
         .filter(|(_, finding)| seen.insert((finding.path.clone(), finding.message.clone())))
         .map(|(mark, finding)| Problem {
@@ -219,7 +222,20 @@ fn in_order(findings: Vec<Finding>, file: &str, marks: &HashMap<String, Mark>) -
             path: finding.path.0,
             message: finding.message,
         })
-        .collect()
+        .collect();
+    let more = problems.len().saturating_sub(MOST_TOLD);
+    if more > 0 {
+        problems.truncate(MOST_TOLD);
+        let line = problems.last().and_then(|last| last.line);
+        let message = format!("and {more} more problems");
+        problems.push(Problem {
+            file: file.to_owned(),
+            line,
+            path: String::new(),
+            message,
+        });
+    }
+    problems
 }
 
 /// The mark of the node at `path`, or of the nearest one above it that exists.
