@@ -156,7 +156,7 @@ fn by_foreign_runtime(made_by: &MadeBy, id: &str, args: &ExecArgs) -> Result<Cod
 fn error_kind(log: &str) -> Option<Kind> {
     let is_error =
         |line: &&str| line.contains("\"level\":\"error\"") || line.contains("\"level\": \"error\"");
-    let line = log.lines().filter(is_error).next_back()?.to_lowercase();
+    let line = log.lines().rfind(is_error)?.to_lowercase();
     let says = |words: &str| line.contains(words);
     Some(
         if says("no such file or directory") || says("executable file not found") {

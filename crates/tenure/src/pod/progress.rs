@@ -21,13 +21,12 @@ pub(super) enum Mode {
 }
 
 /// What goes wrong with a pod besides its containers' own exits: told even without progress.
-const FAILURES: [&str; 8] = [
+const FAILURES: [&str; 7] = [
     "DeadlineExceeded",
     "Failed",
     "FailedCreatePodSandBox",
     "FailedDelete",
-    "FailedPostStartHook",
-    "FailedPreStopHook",
+    "HookFailed",
     "LifecycleHTTPFallback",
     "Unhealthy",
 ];
