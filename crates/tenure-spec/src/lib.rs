@@ -11,7 +11,9 @@
 //! bundle's config.json + ContainerSpec + Placement --oci::config--> the config.json to run
 //! ```
 //!
-//! Contract: a `PodSpec` that exists is valid; nothing here reads a file except `manifest::load_file`.
+//! Contract: a `PodSpec` that exists is valid; every problem is one line with its place; no input makes this crate
+//! panic or take more than a few seconds; nothing here reads a file except `manifest::load_file` and
+//! `manifest::check_bundles` (and `load` the kernel's randomness, for a uid).
 
 pub mod annotations;
 mod capability;
