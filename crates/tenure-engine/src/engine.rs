@@ -267,3 +267,6 @@ impl<E: Effects> Engine<E> {
 fn report(sender: &Inputs, container: ContainerIndex, event: ContainerEvent) {
     let _ = sender.send(Input::Event(Event::Container { container, event }));
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,15 +41,16 @@ impl Supervision {
         // What is made for containers has the modes that are asked for.
         umask(Mode::from_bits_truncate(0o022));
         become_subreaper().map_err(|source| process_error("become a subreaper", source))?;
-        let signals = Signals::new(signals).map_err(|source| process_error("take signals", source))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(|source| process_error("start the event loop", source))?;
-        let reaper = {
+        let (signals, reaper) = {
             let _guard = runtime.enter();
-            Reaper::new().map_err(|source| process_error("watch children", source))?
+            let signals = Signals::new(signals).map_err(|source| process_error("take signals", source))?;
+            let reaper = Reaper::new().map_err(|source| process_error("watch children", source))?;
+            (signals, reaper)
         };
         Ok(Self {
             runtime,
