@@ -378,8 +378,8 @@ fn bundles_that_cannot_be_used_are_told_by_path() {
         fs::write(app.join("config.json"), config).unwrap();
         is(expected);
     }
-    fs::write(app.join("config.json"), vec![b' '; 1024 * 1024 + 1]).unwrap();
-    is("config.json is larger than 1 MiB");
+    fs::write(app.join("config.json"), vec![b' '; 4 * 1024 * 1024 + 1]).unwrap();
+    is("config.json is larger than 4 MiB");
     fs::write(app.join("config.json"), r#"{"root":{"path":"rootfs"}}"#).unwrap();
     fs::create_dir(app.join("rootfs")).unwrap();
     assert_eq!(bundle_faults(dir), Vec::<String>::new());

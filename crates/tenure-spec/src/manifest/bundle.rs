@@ -12,6 +12,9 @@ use super::document::LONGEST;
 use super::report::Path;
 use crate::pod::PodSpec;
 
+/// The longest config.json, in bytes.
+const CONFIG_LONGEST: usize = 4 * 1024 * 1024;
+
 /// Looks whether every bundle that a pod names can be used: a folder with a readable config.json and a root file
 /// system.
 ///
@@ -76,18 +79,18 @@ fn fault(bundle: &FilePath) -> Option<String> {
     }
 }
 
-/// Reads a regular file of at most 1 MiB; a pipe or device in its place is not waited for.
+/// Reads a config.json of at most 4 MiB; a pipe or device in its place is not waited for.
 fn read(path: &FilePath) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
     }
     let mut text = Vec::new();
-    let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    let limit = u64::try_from(CONFIG_LONGEST).unwrap_or(u64::MAX);
     File::open(path)?.take(limit + 1).read_to_end(&mut text)?;
-    if text.len() > LONGEST {
+    if text.len() > CONFIG_LONGEST {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "is larger than 1 MiB",
+            "is larger than 4 MiB",
         ));
     }
     Ok(text)
