@@ -42,6 +42,8 @@ pub mod single;
 pub mod store;
 mod supervision;
 mod tee;
+#[cfg(test)]
+mod testing;
 
 pub use error::EngineError;
 pub use launch::{PodLaunch, PodOptions, Progress, Tee, run};

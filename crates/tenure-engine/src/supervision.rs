@@ -87,6 +87,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// For loops in tests, whose process has other things to do with its signals.
+    #[cfg(test)]
+    pub(crate) fn without_signals() -> Self {
+        Self {
+            signals: None,
+            listener: None,
+        }
+    }
+
     /// Listens on a pod's socket from now until this is dropped.
     pub(crate) fn listen(&mut self, dir: &PodDir) -> Result<(), EngineError> {
         let listener =

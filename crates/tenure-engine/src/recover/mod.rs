@@ -185,3 +185,6 @@ fn conclude(claim: &Claim, (clock, mut status): (Clock, PodStatus)) -> Result<u8
     )?;
     Ok(exit_code)
 }
+
+#[cfg(test)]
+mod tests;
