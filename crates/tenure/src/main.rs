@@ -34,10 +34,12 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
 fn main() -> ExitCode {
-    let invocation = match Invocation::try_parse() {
+    let mut invocation = match Invocation::try_parse() {
         Ok(invocation) => invocation,
         Err(error) => return exit::usage(&error).into(),
     };
+    // As with runc, no file is meant.
+    invocation.globals.log = invocation.globals.log.filter(|path| !path.as_os_str().is_empty());
     if invocation.version {
         return version::print().into();
     }

@@ -83,28 +83,29 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
 /// Our own terminal in raw mode, until dropped.
 #[derive(Debug)]
 struct RawMode {
+    terminal: OwnedFd,
     before: Termios,
 }
 
 impl RawMode {
-    /// Makes stdin raw; `None` when it is no terminal.
-    fn enter() -> io::Result<Option<Self>> {
-        let stdin = io::stdin();
-        if !rustix::termios::isatty(&stdin) {
+    /// Makes a terminal raw; `None` when it is none.
+    fn enter(terminal: BorrowedFd<'_>) -> io::Result<Option<Self>> {
+        if !rustix::termios::isatty(terminal) {
             return Ok(None);
         }
-        let before = rustix::termios::tcgetattr(&stdin)?;
+        let before = rustix::termios::tcgetattr(terminal)?;
         let mut raw = before.clone();
         raw.make_raw();
-        rustix::termios::tcsetattr(&stdin, OptionalActions::Now, &raw)?;
-        Ok(Some(Self { before }))
+        let terminal = terminal.try_clone_to_owned()?;
+        rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &raw)?;
+        Ok(Some(Self { terminal, before }))
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
         // Nothing better can be done about a failure than to leave: `reset` is the user's remedy.
-        let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+        let _ = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
     }
 }
 
@@ -112,6 +113,8 @@ impl Drop for RawMode {
 #[derive(Debug)]
 pub(crate) struct Relay {
     master: OwnedFd,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
     pending: Vec<u8>,
     stdin_open: bool,
     stdout_open: bool,
@@ -120,20 +123,30 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Joins `master` to stdin and stdout: raw mode where stdin is a terminal, and our window's size.
+    /// Joins `master` to our stdin and stdout: raw mode where stdin is a terminal, and our window's size.
     ///
     /// # Errors
     /// When one of the terminals refuses.
     pub(crate) fn new(master: OwnedFd) -> io::Result<Self> {
+        let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Self::join(master, stdin, stdout)
+    }
+
+    /// Joins `master` to those two.
+    fn join(master: OwnedFd, stdin: OwnedFd, stdout: OwnedFd) -> io::Result<Self> {
         let flags = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK)?;
+        let raw = RawMode::enter(stdin.as_fd())?;
         let relay = Self {
             master,
+            stdin,
+            stdout,
             pending: Vec::new(),
             stdin_open: true,
             stdout_open: true,
             master_open: true,
-            _raw: RawMode::enter()?,
+            _raw: raw,
         };
         relay.resize();
         Ok(relay)
@@ -141,7 +154,7 @@ impl Relay {
 
     /// Gives the container our window's size; without a window of our own, nothing.
     pub(crate) fn resize(&self) {
-        if let Ok(size) = rustix::termios::tcgetwinsize(io::stdin()) {
+        if let Ok(size) = rustix::termios::tcgetwinsize(&self.stdin) {
             // A terminal whose last holder has gone has no size to set.
             let _ = rustix::termios::tcsetwinsize(&self.master, size);
         }
@@ -157,9 +170,9 @@ impl Relay {
         self.master_open.then(|| (self.master.as_fd(), flags))
     }
 
-    /// True while stdin is to be waited for.
-    pub(crate) fn wants_stdin(&self) -> bool {
-        self.stdin_open && self.master_open && self.pending.is_empty()
+    /// Our stdin, while it is to be waited for.
+    pub(crate) fn stdin_interest(&self) -> Option<BorrowedFd<'_>> {
+        (self.stdin_open && self.master_open && self.pending.is_empty()).then(|| self.stdin.as_fd())
     }
 
     /// Reads what stdin has, once, and passes it on.
@@ -168,7 +181,7 @@ impl Relay {
     /// When stdin cannot be read.
     pub(crate) fn take_input(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
-        match retry(|| rustix::io::read(io::stdin(), &mut buffer)) {
+        match retry(|| rustix::io::read(&self.stdin, &mut buffer)) {
             Ok(0) => {
                 self.stdin_open = false;
                 self.pending.push(END_OF_INPUT);
@@ -241,11 +254,11 @@ impl Relay {
     /// Writes to our stdout.
     fn show(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while self.stdout_open && !bytes.is_empty() {
-            match retry(|| rustix::io::write(io::stdout(), bytes)) {
+            match retry(|| rustix::io::write(&self.stdout, bytes)) {
                 Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
                 Err(Errno::PIPE | Errno::IO) => self.stdout_open = false,
                 // A stdout that somebody made non-blocking: wait for it.
-                Err(Errno::AGAIN) => wait_writable(io::stdout().as_fd())?,
+                Err(Errno::AGAIN) => wait_writable(self.stdout.as_fd())?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -281,5 +294,69 @@ mod tests {
         let (ours, theirs) = console_pair().unwrap();
         drop(theirs);
         assert!(receive_master(ours.as_fd()).is_err());
+    }
+
+    /// A pseudo-terminal: its master and its slave, which is raw so that bytes come as they are sent.
+    #[allow(clippy::unwrap_used)]
+    fn pseudo_terminal() -> (OwnedFd, std::fs::File) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let slave = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap();
+        let mut termios = rustix::termios::tcgetattr(&slave).unwrap();
+        termios.make_raw();
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &termios).unwrap();
+        (master, slave.into())
+    }
+
+    #[test]
+    fn every_byte_written_before_the_end_is_shown_after_it() {
+        let (master, mut slave) = pseudo_terminal();
+        let (input, _input_end) = rustix::pipe::pipe().unwrap();
+        let (out, out_end) = rustix::pipe::pipe().unwrap();
+        let mut relay = Relay::join(master, input, out_end).unwrap();
+        std::io::Write::write_all(&mut slave, b"last words").unwrap();
+        drop(slave);
+        relay.drain().unwrap();
+        drop(relay);
+        let mut shown = String::new();
+        std::io::Read::read_to_string(&mut std::fs::File::from(out), &mut shown).unwrap();
+        assert_eq!(shown, "last words");
+    }
+
+    #[test]
+    fn input_that_the_program_does_not_read_waits_without_blocking() {
+        let (master, slave) = pseudo_terminal();
+        let (input, input_end) = rustix::pipe::pipe().unwrap();
+        let (_out, out_end) = rustix::pipe::pipe().unwrap();
+        let mut relay = Relay::join(master, input, out_end).unwrap();
+        let much = vec![b'x'; 48 * 1024];
+        std::io::Write::write_all(&mut std::fs::File::from(input_end), &much).unwrap();
+        while relay.stdin_interest().is_some() {
+            relay.take_input().unwrap();
+        }
+        assert!(!relay.pending.is_empty());
+        assert!(relay.master_interest().unwrap().1.contains(PollFlags::OUT));
+        drop(slave);
+    }
+
+    #[test]
+    fn the_end_of_input_is_typed_and_a_reader_that_left_is_no_failure() {
+        let (master, mut slave) = pseudo_terminal();
+        let (input, input_end) = rustix::pipe::pipe().unwrap();
+        let (out, out_end) = rustix::pipe::pipe().unwrap();
+        drop((input_end, out));
+        let mut relay = Relay::join(master, input, out_end).unwrap();
+        relay.take_input().unwrap();
+        assert!(relay.stdin_interest().is_none());
+        let mut typed = [0];
+        std::io::Read::read_exact(&mut slave, &mut typed).unwrap();
+        assert_eq!(typed, [END_OF_INPUT]);
+        std::io::Write::write_all(&mut slave, b"unheard").unwrap();
+        relay.take_output().unwrap();
+        assert!(!relay.stdout_open);
     }
 }

@@ -126,7 +126,6 @@ struct Ready {
 
 /// Waits for anything to do.
 fn poll(process: BorrowedFd<'_>, signals: BorrowedFd<'_>, relay: Option<&Relay>) -> io::Result<Ready> {
-    let stdin = io::stdin();
     let mut fds = vec![
         PollFd::from_borrowed_fd(process, PollFlags::IN),
         PollFd::from_borrowed_fd(signals, PollFlags::IN),
@@ -135,8 +134,8 @@ fn poll(process: BorrowedFd<'_>, signals: BorrowedFd<'_>, relay: Option<&Relay>)
         fds.push(PollFd::from_borrowed_fd(fd, flags));
         fds.len() - 1
     });
-    let input = relay.filter(|relay| relay.wants_stdin()).map(|_| {
-        fds.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
+    let input = relay.and_then(Relay::stdin_interest).map(|fd| {
+        fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         fds.len() - 1
     });
     loop {

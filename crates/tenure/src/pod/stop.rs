@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use nix::sys::signal::SigSet;
 use tenure_engine::client::{self, EndedBy};
 use tenure_engine::{Observed, Supervisor, observe};
 
@@ -56,6 +57,8 @@ pub(crate) fn execute(context: &Context, args: &StopArgs) -> Result<Code, Comman
 /// After a second, tells what the stop waits for, and again when that changes; beside the stop itself.
 fn show_waiting(root: PathBuf, observed: Observed) {
     let show = move || -> std::io::Result<()> {
+        // Signals are for the thread that stops.
+        SigSet::all().thread_block()?;
         let mut watch = PodWatch::new(&observed.dir, &[])?;
         let mut shown = String::new();
         let mut deadline = Some(Instant::now() + Duration::from_secs(1));
