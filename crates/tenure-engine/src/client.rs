@@ -234,3 +234,6 @@ fn exit_code(dir: &PodDir) -> u8 {
         .flatten()
         .map_or(0, |published| published.status.exit_code)
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,4 +269,4 @@ fn report(sender: &Inputs, container: ContainerIndex, event: ContainerEvent) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -160,3 +160,6 @@ fn describe(container: &ContainerStatus) -> String {
         format!("container {}: {reason}: {message}", container.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The loop under a paused clock: containers and handlers are scripts, time jumps from one event to the next.
 
+#![allow(clippy::unwrap_used)]
+
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
@@ -19,17 +21,17 @@ const OPERATION: Duration = Duration::from_millis(10);
 
 /// What a container of the fake does.
 #[derive(Debug, Clone, Copy)]
-struct Script {
+pub(crate) struct Script {
     /// Ends by itself so long after its start.
-    ends: Option<(Duration, u8)>,
+    pub(crate) ends: Option<(Duration, u8)>,
     /// Ends so long after the stop signal; `None` ignores it.
-    obeys: Option<(Duration, u8)>,
-    post_start: Option<Duration>,
-    pre_stop: Option<Duration>,
+    pub(crate) obeys: Option<(Duration, u8)>,
+    pub(crate) post_start: Option<Duration>,
+    pub(crate) pre_stop: Option<Duration>,
 }
 
 impl Script {
-    const FOR_EVER: Self = Self {
+    pub(crate) const FOR_EVER: Self = Self {
         ends: None,
         obeys: None,
         post_start: None,
@@ -52,7 +54,7 @@ struct Process {
 }
 
 /// Records what it is told to do, with the time in milliseconds.
-struct Fake {
+pub(crate) struct Fake {
     scripts: Vec<Script>,
     processes: Vec<watch::Sender<Process>>,
     began: Instant,
@@ -62,7 +64,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(scripts: Vec<Script>) -> Rc<Self> {
+    pub(crate) fn new(scripts: Vec<Script>) -> Rc<Self> {
         Rc::new(Self {
             processes: scripts
                 .iter()
@@ -212,7 +214,7 @@ impl Effects for Fake {
     }
 }
 
-fn plan(scripts: &[Script], inits: usize, grace: u64) -> PodPlan {
+pub(crate) fn plan(scripts: &[Script], inits: usize, grace: u64) -> PodPlan {
     let containers = scripts.iter().enumerate().map(|(index, script)| ContainerPlan {
         name: format!("c{index}"),
         kind: if index < inits {
