@@ -13,8 +13,9 @@ use crate::error::EngineError;
 use crate::recover;
 use crate::store::{Claim, PodDir, Store, boot_id, file_error, wait_until_free};
 
-/// How long a supervisor that is asked to kill may take to say that it will, before it is killed itself.
-const UNRESPONSIVE: Duration = Duration::from_secs(5);
+/// How long a supervisor that is asked to kill may be silent before it is killed itself: stopped, or held up by an
+/// operation that never ends, such as a create whose OCI hook hangs.
+const UNRESPONSIVE: Duration = Duration::from_secs(10);
 
 /// How a pod came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,13 @@ fn end(
                 });
             }
             Err(EngineError::Running { .. }) => supervised = true,
+            // `--rm`: it has ended, and its exit code went with it.
+            Err(EngineError::NotFound { .. }) if supervised => {
+                return Ok(StopOutcome {
+                    exit_code: 0,
+                    ended_by: EndedBy::Supervisor,
+                });
+            }
             Err(error) => return Err(error),
         }
         match ask(&dir, asked)? {
@@ -189,7 +197,7 @@ fn converse(dir: &PodDir, asked: Asked) -> io::Result<Option<u8>> {
             Answer::Ended { exit_code } => return Ok(Some(exit_code)),
             // It has finished: the end is near.
             Answer::Refused(_) => return Ok(None),
-            Answer::Accepted(_) | Answer::Pong(_) => answers.get_ref().set_read_timeout(None)?,
+            Answer::Accepted(_) | Answer::Pong(_) => {}
         }
     }
 }

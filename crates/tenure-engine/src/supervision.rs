@@ -33,7 +33,10 @@ pub(crate) struct Supervision {
 impl Supervision {
     /// Makes this process a subreaper that takes its signals. Before any other thread exists.
     pub(crate) fn begin() -> Result<Self, EngineError> {
-        Self::begin_with(&INTERRUPTS)
+        let ignored = ignored_signals();
+        let mut signals = INTERRUPTS.to_vec();
+        signals.retain(|signal| *signal == libc::SIGTERM || !ignored.contains(signal));
+        Self::begin_with(&signals)
     }
 
     /// As [`Supervision::begin`], with these signals.
@@ -77,6 +80,17 @@ impl Supervision {
             result
         })
     }
+}
+
+/// What whoever started us had ignored, as `nohup` and a shell's `&` do: a blocked signal would come all the same.
+fn ignored_signals() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default();
+    (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
 }
 
 /// What goes on beside a loop.
@@ -182,5 +196,18 @@ async fn forward(
                 }
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rust_ignores_from_the_start_is_seen_as_ignored() {
+        // The standard library ignores SIGPIPE.
+        let ignored = ignored_signals();
+        assert!(ignored.contains(&libc::SIGPIPE));
+        assert!(!ignored.contains(&libc::SIGTERM));
     }
 }

@@ -105,7 +105,14 @@ pub(crate) fn complete(
     layer: Layer,
 ) -> Result<Bundle, StartFailure> {
     let path = dir.bundle(&container.name);
-    let placement = placement(dir, spec, container, &layer).map_err(runtime_failure)?;
+    // As in Kubernetes, what the manifest wants of a volume and cannot have is the manifest's fault.
+    let mounts = volume::mounts(dir, spec, container, &path.join("subpaths")).map_err(|error| {
+        StartFailure::Config {
+            message: format!("container {}: {}", container.name, line(&error)),
+        }
+    })?;
+    let mut placement = placement(dir, spec, container, &layer).map_err(runtime_failure)?;
+    placement.mounts = mounts;
     let refused = |problem: oci::ConfigProblem| StartFailure::Config {
         message: problem.to_string(),
     };
@@ -142,14 +149,13 @@ pub(crate) fn runtime_failure(error: EngineError) -> StartFailure {
     }
 }
 
+/// Everything but the volume mounts.
 fn placement(
     dir: &PodDir,
     spec: &PodSpec,
     container: &ContainerSpec,
     layer: &Layer,
 ) -> Result<Placement, EngineError> {
-    let staging = dir.bundle(&container.name).join("subpaths");
-    let mounts = volume::mounts(dir, spec, container, &staging)?;
     let mut extra_mounts = files::mounts(dir, &container.image, &layer.base, &layer.rootfs);
     extra_mounts.push(files::create_termination_log(dir, container)?);
     extra_mounts.push(files::shared_memory(dir, spec));
@@ -173,7 +179,7 @@ fn placement(
             pid: joined(spec.share_process_namespace, "pid"),
         },
         cgroups_path: format!("/{}/{}", dir.cgroup(), container.name),
-        mounts,
+        mounts: Vec::new(),
         extra_mounts,
         hostname: Some(spec.hostname.clone()),
         annotations: std::collections::BTreeMap::new(),

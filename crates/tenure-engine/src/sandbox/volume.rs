@@ -149,7 +149,7 @@ fn base(dir: &PodDir, volume: &Volume) -> PathBuf {
 /// Binds what `sub_path` is now onto a place that no container can reach, so that it stays what it is.
 fn stage(base: &Path, sub_path: &Path, place: &Path) -> Result<PathBuf, EngineError> {
     let file = beneath::open_or_create(base, sub_path)
-        .map_err(|source| file_error("use subPath", &base.join(sub_path), source))?;
+        .map_err(|source| file_error("use subPath", &base.join(sub_path), telling(source)))?;
     let there = fs::File::from(file);
     let made = (|| {
         if let Some(folder) = place.parent() {
@@ -172,6 +172,15 @@ fn stage(base: &Path, sub_path: &Path, place: &Path) -> Result<PathBuf, EngineEr
     })();
     made.map_err(|source| file_error("bind", place, source))?;
     Ok(place.to_path_buf())
+}
+
+/// The kernel says "cross-device link" when a link leads out of the volume.
+fn telling(error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(nix::libc::EXDEV) {
+        io::Error::new(error.kind(), "a link in it leads out of the volume")
+    } else {
+        error
+    }
 }
 
 /// The folder that holds all volumes, which only we may enter: containers get them by mount.
