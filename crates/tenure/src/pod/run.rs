@@ -55,7 +55,7 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
     let name = manifest.pod.name.clone();
     let launch = Launch {
         object: serde_json::to_value(&manifest.object).context("cannot write the pod as JSON")?,
-        runtime: runtime(context, &root, args.runtime.as_deref())?,
+        runtime: runtime(context, &root, &name, args.runtime.as_deref())?,
         root,
         options: PodOptions {
             remove_at_end: args.rm,
@@ -97,8 +97,14 @@ fn tee(manifest: &Manifest) -> anyhow::Result<Tee> {
     })
 }
 
-/// The runtime that makes the containers. A foreign one keeps its own records, below a folder of its own.
-fn runtime(context: &Context, root: &Path, given: Option<&Path>) -> Result<RuntimeLocation, CommandError> {
+/// The runtime that makes the containers. A foreign one keeps its own records, in the pod's folder, so that they go with
+/// the pod.
+fn runtime(
+    context: &Context,
+    root: &Path,
+    pod: &str,
+    given: Option<&Path>,
+) -> Result<RuntimeLocation, CommandError> {
     let own = context.own_binary()?;
     let Some(given) = given else {
         return Ok(RuntimeLocation {
@@ -109,7 +115,7 @@ fn runtime(context: &Context, root: &Path, given: Option<&Path>) -> Result<Runti
     let binary = find_program(given, std::env::var_os("PATH").as_deref())?;
     let is_own = binary.canonicalize().is_ok_and(|path| path == own);
     let root = match (is_own, binary.file_name()) {
-        (false, Some(name)) => root.join("runtimes").join(name),
+        (false, Some(name)) => root.join(format!("runtime-{}", name.display())),
         _ => root.into(),
     };
     Ok(RuntimeLocation { binary, root })
