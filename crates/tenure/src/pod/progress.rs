@@ -55,38 +55,33 @@ impl Progress {
 
     /// Shows one event.
     pub(super) fn show(&mut self, event: &PodEvent) {
-        if let Some(line) = self.line(event) {
-            output::say(&line);
+        if self.lines {
+            output::say(&self.line(event));
+        } else if let Some(failure) = failure(event) {
+            output::complain(&format!("pod {}: {failure}", self.pod));
         }
     }
 
-    /// The line for an event, if it gets one.
-    fn line(&mut self, event: &PodEvent) -> Option<String> {
-        let message = flatten(&event.message);
+    /// Shows one event of a start that may yet fail; what went wrong is given back, to be told with its outcome.
+    pub(super) fn show_start(&mut self, event: &PodEvent) -> Option<String> {
         if self.lines {
-            let after = self.since_begin(event);
-            let who = event.container.as_deref().unwrap_or(&self.pod);
-            let reason = &event.reason;
-            let warning = match event.kind {
-                NoticeKind::Normal => "",
-                NoticeKind::Warning => "! ",
-            };
-            return Some(
-                format!("+{after:.3}s  {who}  {warning}{reason}  {message}")
-                    .trim_end()
-                    .into(),
-            );
+            output::say(&self.line(event));
+            return None;
         }
-        let is_failure = event.kind == NoticeKind::Warning && FAILURES.contains(&event.reason.as_str());
-        is_failure.then(|| {
-            let pod = &self.pod;
-            let container = event.container.as_ref().map(|name| format!(": container {name}"));
-            format!(
-                "tenure: pod {pod}{}: {}: {message}",
-                container.unwrap_or_default(),
-                event.reason
-            )
-        })
+        failure(event)
+    }
+
+    /// The line for an event.
+    fn line(&mut self, event: &PodEvent) -> String {
+        let after = self.since_begin(event);
+        let who = event.container.as_deref().unwrap_or(&self.pod);
+        let warning = match event.kind {
+            NoticeKind::Normal => "",
+            NoticeKind::Warning => "! ",
+        };
+        let (reason, message) = (&event.reason, flatten(&event.message));
+        let line = format!("+{after:.3}s  {who}  {warning}{reason}  {message}");
+        line.trim_end().into()
     }
 
     /// Seconds since the first event.
@@ -97,6 +92,16 @@ impl Progress {
         let begun = *self.begun.get_or_insert(time);
         time.duration_since(begun).as_secs_f64().max(0.0)
     }
+}
+
+/// What an event tells of a failure, if it is one.
+fn failure(event: &PodEvent) -> Option<String> {
+    let is_failure = event.kind == NoticeKind::Warning && FAILURES.contains(&event.reason.as_str());
+    is_failure.then(|| {
+        let container = event.container.as_ref().map(|name| format!("container {name}: "));
+        let (reason, message) = (&event.reason, flatten(&event.message));
+        format!("{}{reason}: {message}", container.unwrap_or_default())
+    })
 }
 
 #[cfg(test)]
@@ -118,27 +123,21 @@ mod tests {
         let mut progress = Progress::new(Mode::Plain, "web");
         let first = event(NoticeKind::Normal, "Created", "2026-01-01T00:00:00.5Z");
         let second = event(NoticeKind::Warning, "Failed", "2026-01-01T00:00:01.623Z");
+        assert_eq!(progress.line(&first), "+0.000s  app  Created  Stopping container");
         assert_eq!(
-            progress.line(&first).as_deref(),
-            Some("+0.000s  app  Created  Stopping container")
-        );
-        assert_eq!(
-            progress.line(&second).as_deref(),
-            Some("+1.123s  app  ! Failed  Stopping container")
+            progress.line(&second),
+            "+1.123s  app  ! Failed  Stopping container"
         );
     }
 
     #[test]
-    fn without_progress_only_failures_are_told_and_exits_are_not() {
-        let mut progress = Progress::new(Mode::None, "web");
+    fn failures_are_told_without_progress_and_exits_are_not() {
         let time = "2026-01-01T00:00:00Z";
-        assert_eq!(progress.line(&event(NoticeKind::Normal, "Started", time)), None);
-        assert_eq!(progress.line(&event(NoticeKind::Warning, "Exited", time)), None);
+        assert_eq!(failure(&event(NoticeKind::Normal, "Started", time)), None);
+        assert_eq!(failure(&event(NoticeKind::Warning, "Exited", time)), None);
         assert_eq!(
-            progress
-                .line(&event(NoticeKind::Warning, "Failed", time))
-                .as_deref(),
-            Some("tenure: pod web: container app: Failed: Stopping container")
+            failure(&event(NoticeKind::Warning, "Failed", time)).as_deref(),
+            Some("container app: Failed: Stopping container")
         );
     }
 }

@@ -114,9 +114,9 @@ fn runtime(
     };
     let binary = find_program(given, std::env::var_os("PATH").as_deref())?;
     let is_own = binary.canonicalize().is_ok_and(|path| path == own);
-    let root = match (is_own, binary.file_name()) {
-        (false, Some(name)) => root.join(format!("runtime-{}", name.display())),
-        _ => root.into(),
+    let root = match is_own {
+        true => root.into(),
+        false => root.join("pods").join(pod).join("runtime"),
     };
     Ok(RuntimeLocation { binary, root })
 }

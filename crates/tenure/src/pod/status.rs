@@ -95,36 +95,37 @@ fn text(pod: &Observed) -> String {
         ]);
     }
     text.push_str(&output::table(&rows));
+    for container in &published.status.containers {
+        let message = message(container);
+        if !message.is_empty() {
+            text.push_str(&format!("{}: {}\n", container.name, flatten(message)));
+        }
+    }
     text
+}
+
+/// What the state has to say in words: why a container does not start, or its termination message.
+fn message(container: &ContainerStatus) -> &str {
+    match &container.state {
+        ContainerState::Waiting { message, .. } => message,
+        ContainerState::Running { .. } => "",
+        ContainerState::Terminated(ended) => &ended.message,
+    }
 }
 
 /// `Running 3m`, `Waiting CrashLoopBackOff`, `Terminated Error 137, 2s ago`.
 fn state(published: &Published, container: &ContainerStatus) -> String {
     match &container.state {
-        ContainerState::Waiting { reason, message } if message.is_empty() => format!("Waiting {reason}"),
-        ContainerState::Waiting { reason, message } => format!("Waiting {reason}: {}", flatten(message)),
+        ContainerState::Waiting { reason, .. } => format!("Waiting {reason}"),
         ContainerState::Running { started_at } => format!("Running {}", since(published, *started_at)),
         ContainerState::Terminated(ended) => format!("Terminated {}", exit(published, ended)),
     }
 }
 
-/// `Error 137, 12s ago: message`.
+/// `Error 137, 12s ago`.
 fn exit(published: &Published, ended: &Terminated) -> String {
-    let Terminated {
-        reason,
-        exit_code,
-        message,
-        ..
-    } = ended;
-    let mut text = format!(
-        "{reason} {exit_code}, {} ago",
-        since(published, ended.finished_at)
-    );
-    if !message.is_empty() {
-        text.push_str(": ");
-        text.push_str(&flatten(message));
-    }
-    text
+    let ago = since(published, ended.finished_at);
+    format!("{} {}, {ago} ago", ended.reason, ended.exit_code)
 }
 
 /// What goes on inside the state, and until when: `preStop, 27s left`.

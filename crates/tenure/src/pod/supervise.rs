@@ -26,7 +26,7 @@ use tenure_supervise::process::Spawn;
 use super::progress::Progress;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
-use crate::oci::foreground::Signals;
+use crate::oci::foreground::{self, Signals};
 use crate::output;
 
 /// What a supervisor is started with.
@@ -97,6 +97,7 @@ pub(super) fn detach(
         .spawn()
         .context("cannot start a supervisor")?;
     let mut said = BufReader::new(File::from(pipe));
+    let mut failures = Vec::new();
     loop {
         wait_for_word(said.get_ref(), &child.pidfd, &mut signals)
             .context("cannot wait for the supervisor")?;
@@ -106,12 +107,26 @@ pub(super) fn detach(
             return Err(died(name, &child.pidfd));
         }
         match serde_json::from_str(&line).with_context(|| format!("the supervisor said {line:?}"))? {
-            Said::Event { event } => progress.show(&event),
-            Said::Ready { ready: true } => return output::print(&format!("{name}\n")),
+            Said::Event { event } => failures.extend(progress.show_start(&event)),
+            Said::Ready { ready: true } => {
+                for failure in failures {
+                    output::complain(&format!("pod {name}: {failure}"));
+                }
+                return output::print(&format!("{name}\n"));
+            }
             Said::Ready { ready: false } => {
                 return Err(CommandError::message(format!("pod {name} is not ready")));
             }
-            Said::Failed { error } => return Err(CommandError::message(prefixed(name, &error))),
+            Said::Failed { error } => {
+                // The name is free, and nothing is left, when this command ends.
+                foreground::wait(child.pidfd.as_fd(), &mut signals, None)
+                    .context("cannot wait for the supervisor")?;
+                let error = CommandError::message(prefixed(name, &error));
+                return Err(match failures.pop() {
+                    Some(failure) => error.hint(failure),
+                    None => error,
+                });
+            }
         }
     }
 }
