@@ -206,10 +206,16 @@ impl From<tenure_engine::EngineError> for CommandError {
 }
 
 /// Tells why a command failed and gives its exit code.
+///
+/// With `TENURE_ERRORS=log` what is in the log is not told on stderr, too: a pod's engine says so where this process's
+/// stderr is the container's.
 pub(crate) fn report(error: &CommandError, class: Class, log: &Log) -> Code {
+    let only_log = std::env::var_os("TENURE_ERRORS").is_some_and(|value| value == "log");
     for line in error.lines() {
-        log.error(&line);
-        crate::output::complain(&line);
+        let is_logged = log.error(&line);
+        if !(is_logged && only_log) {
+            crate::output::complain(&line);
+        }
     }
     error.code(class)
 }

@@ -42,14 +42,15 @@ impl Log {
         self.path.as_deref()
     }
 
-    /// Adds an error line. A log that cannot be written is told on stderr: the error itself goes there anyway.
-    pub(crate) fn error(&self, message: &str) {
-        let Some(path) = &self.path else { return };
+    /// Adds an error line; true when it is there. A log that cannot be written is told on stderr.
+    pub(crate) fn error(&self, message: &str) -> bool {
+        let Some(path) = &self.path else { return false };
         let line = line(self.format, "error", message);
         let written = open(path).and_then(|mut file| file.write_all(line.as_bytes()));
-        if let Err(error) = written {
+        if let Err(error) = &written {
             crate::output::complain(&format!("cannot write log {}: {error}", path.display()));
         }
+        written.is_ok()
     }
 }
 

@@ -345,6 +345,21 @@ fn an_error_is_told_in_the_log_as_callers_read_it() {
 }
 
 #[test]
+fn an_engines_runtime_keeps_its_error_to_the_log_if_it_can() {
+    let place = Place::new();
+    let run = |log: &str| {
+        let mut command = place.command(&["--log", log, "state", "a/b"]);
+        command.env("TENURE_ERRORS", "log").output().unwrap()
+    };
+    let output = run("log.txt");
+    assert_eq!((code(&output), output.stderr.len()), (1, 0), "{output:?}");
+    let text = fs::read_to_string(place.path().join("log.txt")).unwrap();
+    assert!(text.contains("level=error msg=\"invalid container id"), "{text}");
+    let output = run("no/such/folder/log.txt");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("invalid container id"));
+}
+
+#[test]
 fn a_bad_lifecycle_annotation_is_an_error_that_names_its_key() {
     let place = Place::new();
     let config = CONFIG.replace(

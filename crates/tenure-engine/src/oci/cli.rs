@@ -89,6 +89,8 @@ impl CliRuntime {
         for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
             spawn = spawn.env_remove(name);
         }
+        // Its stderr is the container's or a handler's: Tenure's own runtime then keeps its error to the log.
+        spawn = spawn.env("TENURE_ERRORS", "log");
         for (name, value) in &self.environment {
             spawn = spawn.env(name, value);
         }
