@@ -21,6 +21,9 @@ use crate::tee::TeeOut;
 const FALLBACK_LINES: usize = 80;
 const FALLBACK_BYTES: usize = 2048;
 
+/// How many starts of a container have a log: a container that fails for ever must not fill the disk.
+const LOGS_KEPT: u32 = 10;
+
 /// The ends that a container writes to.
 #[derive(Debug)]
 pub(crate) struct Ends {
@@ -37,8 +40,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Opens the log of one start and begins to copy into it what comes out of the returned ends. Of earlier logs the
-    /// one before stays, for `logs --previous`.
+    /// Opens the log of one start and begins to copy into it what comes out of the returned ends. The logs of the
+    /// last starts stay, for `logs --previous` and for whoever looks into a container that keeps failing.
     pub(crate) fn open(
         dir: &PodDir,
         container: &str,
@@ -46,7 +49,7 @@ impl Output {
         tee: Option<&TeeOut>,
     ) -> Result<(Self, Ends), EngineError> {
         make_private_dir(&dir.container_logs(container))?;
-        if let Some(old) = restart_count.checked_sub(2) {
+        if let Some(old) = restart_count.checked_sub(LOGS_KEPT) {
             forget(&dir.log(container, old));
         }
         let path = dir.log(container, restart_count);

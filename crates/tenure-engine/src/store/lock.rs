@@ -1,8 +1,9 @@
 //! The lock whose holder is a pod's one supervisor.
 //!
 //! An open-file-description lock: as flock, it goes with the descriptor that no other process has, so it is free the
-//! moment its holder is dead. Unlike flock it can be asked about without being taken, so that somebody who only looks
-//! never makes a supervisor's claim fail.
+//! moment its holder is dead. Unlike flock it can be asked about and waited for without being in the way of a
+//! supervisor's claim. The holder has the flock as well: it is what people and tools look for (`lslocks` names its
+//! holder), and what keeps a pod's name taken for as long as somebody outside holds it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,6 +14,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use rustix::fs::{FlockOperation, flock};
 
 /// A held lock; free again when dropped.
 #[derive(Debug)]
@@ -34,6 +36,11 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
         match fcntl(file.as_raw_fd(), FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         }
         // Somebody who deletes the pod may have removed the file between our open and our lock.
