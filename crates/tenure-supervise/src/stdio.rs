@@ -36,9 +36,14 @@ impl OutputPipe {
         let (reading, writing) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let path = format!("/proc/self/fd/{}", writing.as_raw_fd());
         let both = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        Ok((Self::from_fd(reading)?, both))
+    }
+
+    /// The reading end of a pipe that somebody else made, inside the async runtime.
+    pub fn from_fd(reading: OwnedFd) -> io::Result<Self> {
         rustix::fs::fcntl_setfl(&reading, OFlags::NONBLOCK)?;
         let fd = sys::readable(reading)?;
-        Ok((Self { fd }, both))
+        Ok(Self { fd })
     }
 
     /// Reads what is there, waiting for something; 0 when every writing end is closed. Cancel-safe.
