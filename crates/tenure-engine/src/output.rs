@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
+use rustix::fs::{FsWord, Mode, OFlags, fstatfs, open};
+use rustix::io::Errno;
 use tenure_lifecycle::HookPoint;
 use tenure_supervise::log::{DEFAULT_MAX_BYTES, LogReader, LogWriter, Stream};
 use tenure_supervise::stdio::{OutputPipe, copy};
@@ -20,6 +22,9 @@ use crate::tee::TeeOut;
 /// How much of a log stands in for a termination message (`lifecycle-semantics 5.22`).
 const FALLBACK_LINES: usize = 80;
 const FALLBACK_BYTES: usize = 2048;
+
+/// The file system of unnamed pipes (linux/magic.h).
+const PIPEFS_MAGIC: FsWord = 0x5049_5045;
 
 /// How many starts of a container have a log: a container that fails for ever must not fill the disk.
 const LOGS_KEPT: u32 = 10;
@@ -78,6 +83,35 @@ impl Output {
         Ok((output, ends))
     }
 
+    /// Goes on with the log of a container whose supervisor died, from the pipes that its init has as stdout and
+    /// stderr: what it wrote since then is in them, and a full pipe would hold up its end. Whatever else init has there
+    /// by now is left alone.
+    pub(crate) fn adopt(
+        dir: &PodDir,
+        container: &str,
+        restart_count: u32,
+        init: i32,
+    ) -> Result<Self, EngineError> {
+        let path = dir.log(container, restart_count);
+        let failed = |source| file_error("open", &path, source);
+        let log = LogWriter::open(&path, DEFAULT_MAX_BYTES).map_err(failed)?;
+        let log = Rc::new(RefCell::new(log));
+        let (ended, _) = watch::channel(false);
+        let mut copies = Vec::with_capacity(2);
+        for (number, stream) in [(1, Stream::Stdout), (2, Stream::Stderr)] {
+            let Some(pipe) = reopen(init, number).map_err(failed)? else {
+                continue;
+            };
+            let mut ended = ended.subscribe();
+            let ended = async move {
+                let _ = ended.wait_for(|ended| *ended).await;
+            };
+            let copy = copy(pipe, stream, Rc::clone(&log), None, ended);
+            copies.push(tokio::task::spawn_local(copy));
+        }
+        Ok(Self { log, ended, copies })
+    }
+
     /// The container is dead: what is in the pipes is all that is left.
     pub(crate) fn end(&self) {
         self.ended.send_replace(true);
@@ -106,6 +140,25 @@ impl Output {
             tracing::error!(%error, "a handler's output is not logged");
         }
     }
+}
+
+/// A reading end of the pipe that a process has as this descriptor; `None` when it is no pipe. A container can put
+/// anything there: nothing is opened before it is known what it is.
+fn reopen(pid: i32, number: i32) -> io::Result<Option<OutputPipe>> {
+    let place = format!("/proc/{pid}/fd/{number}");
+    let found = match open(place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    // Unnamed pipes only: a named one belongs to somebody else.
+    if fstatfs(&found)?.f_type != PIPEFS_MAGIC {
+        return Ok(None);
+    }
+    let ours = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let reading = open(ours, flags, Mode::empty())?;
+    OutputPipe::from_fd(reading).map(Some)
 }
 
 /// Removes a log and its rotated part. Best effort: it is only old.

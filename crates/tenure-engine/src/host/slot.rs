@@ -20,7 +20,7 @@ pub(crate) struct Slot {
     pub(crate) stop_signal: i32,
     /// Init's end is everybody's.
     pub(crate) own_pid_namespace: bool,
-    /// Where the output goes; `None` for an adopted container, whose pipes died with its supervisor.
+    /// Where the output goes; `None` for an adopted container whose pipes are gone.
     pub(crate) output: Option<Output>,
     /// A layer made ahead of the first create.
     pub(crate) prepared: Option<Layer>,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Nothing is started again. A handler that ran when the supervisor died is run again from its beginning
-//! (`lifecycle-semantics 3.10`). What the containers wrote since then stays in their pipes and is lost.
+//! (`lifecycle-semantics 3.10`). What the containers wrote since then is still in their pipes and goes to their logs.
 
 mod find;
 mod settle;
@@ -16,17 +16,19 @@ mod settle;
 use std::rc::Rc;
 
 use tenure_lifecycle::{ContainerIndex, Event, Phase, PodMachine, PodPlan, PodStatus, Request};
+use tenure_spec::PodSpec;
 
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::error::{EngineError, process_error};
-use crate::host::{Host, RecordFile};
+use crate::error::{EngineError, line, process_error};
+use crate::host::{Host, RecordFile, Slot};
 use crate::launch::names;
 use crate::oci::cli::CliRuntime;
 use crate::oci::{OciRuntime, RuntimeLocation};
+use crate::output::Output;
 use crate::publish::Publisher;
 use crate::sandbox;
-use crate::store::{Claim, Launched, Published, rfc3339, write_json};
+use crate::store::{Claim, Launched, PodDir, Published, rfc3339, write_json};
 use crate::supervision::{Supervision, Watch};
 
 /// `status.reason` of a pod that recovery ended.
@@ -112,7 +114,10 @@ impl<R: OciRuntime + 'static> Remains<'_, R> {
             .as_ref()
             .and_then(|published| published.origin.parse().ok())
             .map_or_else(Clock::start, Clock::resume);
-        let found = find::find(dir, &launched.spec, published.as_ref(), clock.now());
+        let mut found = find::find(dir, &launched.spec, published.as_ref(), clock.now());
+        for index in &found.alive {
+            adopt_output(dir, &launched.spec, *index, &mut found.slots);
+        }
         let record = RecordFile::take_over(dir, found.record)?;
         let mut plan = PodPlan::from(&launched.spec);
         plan.max_backoff = launched.options.max_backoff;
@@ -135,7 +140,7 @@ impl<R: OciRuntime + 'static> Remains<'_, R> {
         let mut left = Vec::new();
         for id in find::container_ids(dir, &self.location.root)? {
             if let Err(error) = self.runtime.delete(&id).await {
-                left.push(crate::error::line(&error));
+                left.push(line(&error));
             }
         }
         left.extend(sandbox::remove(dir, find::pod_init(dir)).await);
@@ -147,6 +152,20 @@ impl<R: OciRuntime + 'static> Remains<'_, R> {
                 what: left,
             })
         }
+    }
+}
+
+/// Goes on logging what a living container writes; without that it still can be ended.
+fn adopt_output(dir: &PodDir, spec: &PodSpec, index: usize, slots: &mut [Slot]) {
+    let (Some(container), Some(slot)) = (spec.all_containers().nth(index), slots.get_mut(index)) else {
+        return;
+    };
+    let Some(pid) = slot.init.as_ref().map(|init| init.pid()) else {
+        return;
+    };
+    match Output::adopt(dir, &container.name, slot.restart_count, pid) {
+        Ok(output) => slot.output = Some(output),
+        Err(error) => tracing::warn!(error = line(&error), "output is not logged any more"),
     }
 }
 

@@ -1,5 +1,5 @@
 //! A supervisor that dies at each of its await points, and what recovery makes of it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;
 use std::fs;
@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::effects::Effects;
-use crate::store::{PodDir, Store};
+use crate::store::{ContainerStage, PodDir, Store};
 use crate::testing::{FakeRuntime, bundle, launched, pod, skip_without_root, write_launched};
 
 /// Effects of a supervisor that is killed at its n-th step.
@@ -277,4 +277,39 @@ fn a_recovered_pod_says_that_its_supervisor_died() {
     let status = dir.read_published().unwrap().unwrap().status;
     assert_eq!((status.phase, status.reason.as_str()), (Phase::Failed, REASON));
     assert!(!dir.read_events().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_container_wrote_without_a_supervisor_is_logged() {
+    if skip_without_root() {
+        return;
+    }
+    let world = World::new("recover-log");
+    let marker = world.folder.path().join("written");
+    let script = format!("echo written alone; : > {}; exec sleep 1000", marker.display());
+    bundle(world.folder.path(), "app", &["sh", "-c", &script]);
+    let mut steps = 0;
+    while world.live(steps) {
+        let dir = Store::new(&world.root()).open(&world.name).unwrap();
+        let log = || fs::read_to_string(dir.log("app", 0)).unwrap_or_default();
+        let before = log();
+        if dir.read_record().unwrap().is_some_and(|record| {
+            let app = record.containers.get(&1);
+            app.is_some_and(|app| app.stage == ContainerStage::Started && app.init.is_some())
+        }) {
+            let mut watch = tenure_supervise::watch::FileWatch::new(&[&marker]).unwrap();
+            // Killed right before the start, it waits for ever.
+            if marker.exists() || watch.wait(Some(std::time::Duration::from_millis(200))).unwrap() {
+                world.recover(Request::Stop { grace: Some(1) });
+                if !before.contains("written alone") {
+                    assert!(log().contains("stdout F written alone"), "{}", log());
+                    return;
+                }
+            }
+        }
+        world.recover(Request::Kill);
+        let _ = fs::remove_file(&marker);
+        steps += 1;
+    }
+    panic!("it never wrote alone");
 }
