@@ -173,7 +173,8 @@ impl Spawn {
     pub fn spawn(mut self) -> io::Result<Child> {
         let default_signals = sys::ignored_signals();
         let mut reserved = Vec::new();
-        if self.new_session || !self.inherited.is_empty() || !default_signals.is_empty() {
+        let is_plain = !self.new_session && self.inherited.is_empty() && default_signals.is_empty();
+        if !is_plain || sys::blocks_signals()? {
             // Otherwise there is nothing to do after the fork, and the faster vfork is taken.
             let descriptors = set_apart(std::mem::take(&mut self.inherited), &mut reserved)?;
             let new_session = self.new_session;

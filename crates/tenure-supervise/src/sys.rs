@@ -197,9 +197,31 @@ pub(crate) struct ChildSetup {
     pub(crate) new_session: bool,
 }
 
-/// Has the child of `command` do `setup` before it executes the program.
+/// True while this thread blocks any signal, which a child would go on blocking.
+pub(crate) fn blocks_signals() -> io::Result<bool> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: asks only; the set is written when the call succeeds.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), set.as_mut_ptr()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: initialised by the successful call.
+    let set = unsafe { set.assume_init() };
+    // SAFETY: reads a valid set.
+    Ok((1..=LAST_SIGNAL).any(|signal| unsafe { libc::sigismember(&raw const set, signal) } == 1))
+}
+
+/// Has the child of `command` unblock all signals and do `setup` before it executes the program.
 pub(crate) fn prepare_child(command: &mut Command, setup: ChildSetup) {
     let run = move || {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: async-signal-safe; initialises the set.
+        unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+        // SAFETY: async-signal-safe; the set is initialised, no old one is asked for.
+        let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+        if error != 0 {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         for &signal in &setup.default_signals {
             // SAFETY: async-signal-safe; SIG_DFL runs no code of ours.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
