@@ -80,6 +80,20 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
+    /// A process for `exec` that could never run.
+    #[error("process: {at}: {reason}")]
+    InvalidProcess {
+        /// The place in it, as a JSON path such as `env[2]`.
+        at: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A terminal is asked for without a way to hand it over, or the other way round.
+    #[error("terminal: {reason}")]
+    Console {
+        /// What does not fit.
+        reason: String,
+    },
     /// Known, valid, and not implemented.
     #[error("{what} is not supported yet")]
     Unsupported {
@@ -92,7 +106,7 @@ pub enum Error {
         /// The program as asked for.
         program: String,
         /// `executable file not found in $PATH` or `no such file or directory`.
-        reason: &'static str,
+        reason: String,
     },
     /// The program exists and cannot be executed (exit code 126).
     #[error("exec: \"{program}\": {reason}")]
@@ -106,7 +120,7 @@ pub enum Error {
     #[error("{kind} hook {index} ({path}): {reason}")]
     Hook {
         /// `prestart`, `createRuntime`, ...
-        kind: &'static str,
+        kind: String,
         /// Its place in the list, from 0.
         index: usize,
         /// Its program.

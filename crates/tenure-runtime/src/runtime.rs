@@ -1,8 +1,15 @@
 //! The operations, one method each.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::{ContainerId, ContainerState, CreateRequest, Created, Error, ExecRequest, Executed, Signal};
+use libcontainer::oci_spec::runtime::Spec;
+
+use crate::create::{Mode, create};
+use crate::store::Store;
+use crate::{
+    ContainerId, ContainerState, CreateRequest, Created, Error, ExecRequest, Executed, Signal, config,
+    delete, exec, kill, query, start,
+};
 
 /// Choices that hold for all operations of a [`Runtime`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +26,7 @@ pub struct RuntimeOptions {
 /// method must be called in a process with a single thread.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    root: PathBuf,
+    store: Store,
     options: RuntimeOptions,
 }
 
@@ -27,65 +34,73 @@ impl Runtime {
     /// A runtime on `root` (`/run/tenure`), in which `containers/ID` is made as needed. Does no I/O.
     pub fn new(root: &Path, options: RuntimeOptions) -> Self {
         Self {
-            root: root.to_owned(),
+            store: Store::new(root),
             options,
         }
     }
 
     /// Sets a container up to the point where its program waits for [`start`](Self::start).
+    ///
+    /// A missing or unusable program is an error here already. On any error nothing remains of the container.
     pub fn create(&self, id: &ContainerId, request: &CreateRequest) -> Result<Created, Error> {
-        let _ = (id, request, &self.root, &self.options);
-        Err(Error::Unsupported {
-            what: "create".into(),
-        })
+        create(&self.store, &self.options, id, request, Mode::Create)
     }
 
-    /// Starts the program of a created container; returns when it has been executed.
+    /// Starts the program of a created container; returns when it has been executed and the poststart hooks have
+    /// run.
+    ///
+    /// A failing startContainer hook or exec ends the container, as does a failing poststart hook
+    /// (lifecycle-semantics S103).
     pub fn start(&self, id: &ContainerId) -> Result<(), Error> {
-        let _ = id;
-        Err(Error::Unsupported { what: "start".into() })
+        start::start(&self.store.open(id)?)
     }
 
-    /// Creates and starts a container in one go.
+    /// Creates and starts a container in one go. On any error nothing remains of it.
     pub fn run(&self, id: &ContainerId, request: &CreateRequest) -> Result<Created, Error> {
-        let _ = (id, request);
-        Err(Error::Unsupported { what: "run".into() })
+        create(&self.store, &self.options, id, request, Mode::Run)
     }
 
     /// Tells the state of a container.
     pub fn state(&self, id: &ContainerId) -> Result<ContainerState, Error> {
-        let _ = id;
-        Err(Error::Unsupported { what: "state".into() })
+        query::state(&self.store.open(id)?)
+    }
+
+    /// The configuration the container was created with.
+    pub fn config(&self, id: &ContainerId) -> Result<Spec, Error> {
+        let entry = self.store.open(id)?;
+        config::parse(&entry.config_path(), &entry.load_config()?)
     }
 
     /// Sends a signal to a container's init, or to `all` its processes.
+    ///
+    /// SIGKILL reaches all processes of a container without a pid namespace of its own
+    /// (lifecycle-semantics 3.33).
     pub fn kill(&self, id: &ContainerId, signal: Signal, all: bool) -> Result<(), Error> {
-        let _ = (id, signal, all);
-        Err(Error::Unsupported { what: "kill".into() })
+        kill::kill(&self.store.open(id)?, signal, all)
     }
 
     /// Removes a stopped container; with `force`, kills it first and takes an unknown id for a success.
+    ///
+    /// A failing poststop hook is a warning.
     pub fn delete(&self, id: &ContainerId, force: bool) -> Result<(), Error> {
-        let _ = (id, force);
-        Err(Error::Unsupported {
-            what: "delete".into(),
-        })
+        match self.store.open(id) {
+            Err(Error::NotFound { .. }) if force => Ok(()),
+            entry => delete::delete(&entry?, force),
+        }
     }
 
-    /// Runs a further process in a created or running container.
+    /// Runs a further process in a created or running container; returns when its program has been executed.
     pub fn exec(&self, id: &ContainerId, request: &ExecRequest) -> Result<Executed, Error> {
-        let _ = (id, request);
-        Err(Error::Unsupported { what: "exec".into() })
+        exec::exec(&self.store.open(id)?, request)
     }
 
     /// All containers, sorted by id. A record that cannot be read is told through tracing and left out.
     pub fn list(&self) -> Result<Vec<ContainerState>, Error> {
-        Err(Error::Unsupported { what: "list".into() })
+        query::list(&self.store)
     }
 
     /// Pids of all processes in the container's cgroup, sorted.
     pub fn processes(&self, id: &ContainerId) -> Result<Vec<i32>, Error> {
-        let _ = id;
-        Err(Error::Unsupported { what: "ps".into() })
+        query::processes(&self.store.open(id)?)
     }
 }

@@ -1,0 +1,254 @@
+//! The container's cgroups: v1, v2 and hybrid hosts.
+//!
+//! A process is never moved into a cgroup by pid, which waits for all CPUs (7 to 15 ms when nothing else does).
+//! On v1 the child itself writes `0` to `tasks` files its parent has opened; in the unified hierarchy it is born
+//! in its cgroup (`CLONE_INTO_CGROUP`).
+
+mod devices;
+mod hierarchy;
+mod limits;
+mod members;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use libcontainer::oci_spec::runtime::LinuxResources;
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use hierarchy::Hierarchies;
+pub(crate) use limits::validate;
+
+use crate::Error;
+
+/// The cgroups of one container, by absolute path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cgroups {
+    /// One for each v1 hierarchy.
+    #[serde(default)]
+    pub(crate) v1: Vec<V1Cgroup>,
+    /// The one in the unified hierarchy, the only one on v2 hosts.
+    #[serde(default)]
+    pub(crate) unified: Option<PathBuf>,
+}
+
+/// A cgroup in a v1 hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct V1Cgroup {
+    /// The hierarchy's directory name and mount in containers: `memory`, `cpu,cpuacct`, `systemd`.
+    pub(crate) name: String,
+    /// Its controllers.
+    pub(crate) controllers: Vec<String>,
+    /// The mount point of the hierarchy.
+    pub(crate) mount: PathBuf,
+    /// The cgroup.
+    pub(crate) path: PathBuf,
+}
+
+/// What a child needs to enter the cgroups.
+#[derive(Debug, Default)]
+pub(crate) struct Entrance {
+    /// v1: `tasks` files, open for writing.
+    pub(crate) tasks: Vec<OwnedFd>,
+    /// Unified: the directory.
+    pub(crate) unified: Option<OwnedFd>,
+}
+
+impl Entrance {
+    /// Moves the calling, single-threaded process into the v1 cgroups.
+    pub(crate) fn enter(&self) -> Result<(), rustix::io::Errno> {
+        self.tasks
+            .iter()
+            .try_for_each(|tasks| rustix::io::write(tasks, b"0").map(drop))
+    }
+}
+
+impl Cgroups {
+    /// Fails if one of the cgroups holds processes already: they would be killed with the container.
+    pub(crate) fn check_free(&self) -> Result<(), Error> {
+        for path in self.paths() {
+            if !members::in_cgroup(path)?.is_empty() {
+                return Err(cgroup_error("use", path)(std::io::Error::other(
+                    "it holds processes already",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the cgroups and opens the way in.
+    pub(crate) fn create(&self) -> Result<Entrance, Error> {
+        for cgroup in &self.v1 {
+            make_dir(&cgroup.path)?;
+            if cgroup.has("cpuset") {
+                inherit_cpuset(&cgroup.mount, &cgroup.path)?;
+            }
+        }
+        if let Some(path) = &self.unified {
+            make_unified(path, self.v1.is_empty())?;
+        }
+        self.open()
+    }
+
+    /// Opens the way into existing cgroups.
+    pub(crate) fn open(&self) -> Result<Entrance, Error> {
+        let mut entrance = Entrance::default();
+        for cgroup in &self.v1 {
+            let path = cgroup.path.join("tasks");
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(cgroup_error("open", &path))?;
+            entrance.tasks.push(file.into());
+        }
+        if let Some(path) = &self.unified {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let dir = rustix::fs::open(path, flags, Mode::empty())
+                .map_err(|error| cgroup_error("open", path)(error.into()))?;
+            entrance.unified = Some(dir);
+        }
+        Ok(entrance)
+    }
+
+    /// Applies the limits of the configuration to freshly made cgroups.
+    pub(crate) fn apply(&self, resources: Option<&LinuxResources>) -> Result<(), Error> {
+        if let Some(devices) = self.v1.iter().find(|c| c.has("devices")) {
+            let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
+            devices::apply_v1(&devices.path, rules)?;
+        }
+        if let (true, Some(path)) = (self.v1.is_empty(), &self.unified) {
+            let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
+            devices::apply_v2(path, rules)?;
+        }
+        let Some(resources) = resources else { return Ok(()) };
+        if self.v1.is_empty() && self.unified.is_some() {
+            limits::apply_v2(self.unified.as_deref(), resources)
+        } else {
+            limits::apply_v1(&self.v1, resources)
+        }
+    }
+
+    /// All directories.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.v1
+            .iter()
+            .map(|c| c.path.as_path())
+            .chain(self.unified.as_deref())
+    }
+
+    /// Whether the freezer holds the container's processes.
+    pub(crate) fn is_frozen(&self) -> bool {
+        if let Some(freezer) = self.v1.iter().find(|c| c.has("freezer")) {
+            return fs::read(freezer.path.join("freezer.state")).is_ok_and(|s| s.starts_with(b"FR"));
+        }
+        self.unified
+            .as_ref()
+            .is_some_and(|p| fs::read(p.join("cgroup.freeze")).is_ok_and(|s| s.starts_with(b"1")))
+    }
+}
+
+impl V1Cgroup {
+    /// Whether a controller lives in this hierarchy.
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+}
+
+/// A constructor for `map_err`.
+fn cgroup_error(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Cgroup {
+        operation,
+        path,
+        source,
+    }
+}
+
+/// Makes a cgroup, its parents too if need be.
+fn make_dir(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(path).map_err(cgroup_error("create", path))
+        }
+        Err(error) => Err(cgroup_error("create", path)(error)),
+    }
+}
+
+/// Makes a cgroup of the unified hierarchy; on v2 hosts, enables the controllers on the way to it.
+fn make_unified(path: &Path, controllers: bool) -> Result<(), Error> {
+    if controllers {
+        let mount = Hierarchies::unified_mount_of(path);
+        let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+        let mut parents: Vec<&Path> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|p| p.starts_with(&mount))
+            .collect();
+        parents.reverse();
+        for dir in parents {
+            make_dir(dir)?;
+            enable_controllers(dir, &available);
+        }
+    }
+    make_dir(path)
+}
+
+/// Enables every controller for the children of `dir`; one that cannot be is missed when its limit is applied.
+fn enable_controllers(dir: &Path, available: &str) {
+    let file = dir.join("cgroup.subtree_control");
+    let enabled = fs::read_to_string(&file).unwrap_or_default();
+    for controller in available.split_ascii_whitespace() {
+        if !enabled.split_ascii_whitespace().any(|c| c == controller)
+            && let Err(error) = fs::write(&file, format!("+{controller}"))
+        {
+            tracing::debug!(%error, controller, dir = %dir.display(), "cannot enable cgroup controller");
+        }
+    }
+}
+
+/// Fills `cpuset.cpus` and `cpuset.mems` from the parent where they are empty, from the top down.
+///
+/// A v1 cpuset without either takes no task.
+fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), Error> {
+    let read = |file: &Path| -> Result<String, Error> {
+        let mut text = String::new();
+        File::open(file)
+            .and_then(|mut f| f.read_to_string(&mut text))
+            .map_err(cgroup_error("read", file))?;
+        Ok(text)
+    };
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let mut empty: Vec<&Path> = Vec::new();
+        let mut value = String::new();
+        for dir in path.ancestors() {
+            value = read(&dir.join(name))?;
+            if !value.trim().is_empty() || dir == mount {
+                break;
+            }
+            empty.push(dir);
+        }
+        for dir in empty.iter().rev() {
+            let file = dir.join(name);
+            fs::write(&file, value.trim()).map_err(cgroup_error("write", &file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes one value, naming file and value if the kernel refuses it.
+fn write_limit(path: &Path, value: &str) -> Result<(), Error> {
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|file| rustix::io::write(file.as_fd(), value.as_bytes()).map_err(Into::into))
+        .map(drop)
+        .map_err(|source| Error::CgroupLimit {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,428 @@
+//! `create` and `run`: from a bundle to a process that waits, or runs.
+//!
+//! ```text
+//! runtime process                                     init
+//!   read, validate, place
+//!   record: name and cgroups
+//!   make cgroups, apply limits
+//!   clone3 ---------------------------------------->  enter cgroups, namespaces
+//!   record: pid; rlimits; config                      mounts, devices        (at the same time)
+//!   prestart, createRuntime hooks  <---- H ---------
+//!                                  ----- G -------->  createContainer hooks, pivot, user, seccomp
+//!   record: ready; pid file        <---- R ---------
+//!                                  ----- G -------->  exec, or wait for `start`
+//! ```
+//!
+//! Whatever fails on either side, [`Undo`] kills init and removes cgroups and record.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
+
+use crate::cgroup::Hierarchies;
+use crate::channel::{Channel, Message};
+use crate::config::{self, Config};
+use crate::console;
+use crate::hook::Point;
+use crate::init::{self, Setup, Start};
+use crate::namespace::{Namespaces, PidNamespace, write_mappings};
+use crate::process::{Child, ProcessKey};
+use crate::store::{Entry, Record, Store};
+use crate::sys::{self, Cloned};
+use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, rootfs, start, time};
+
+/// Whether the program starts at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Create,
+    Run,
+}
+
+/// A container under construction. Dropped, it leaves nothing behind.
+struct Undo {
+    entry: Entry,
+    record: Record,
+    child: Option<Child>,
+    done: bool,
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        drop(self.child.take());
+        for result in [self.record.cgroups.remove(), self.entry.remove()] {
+            if let Err(error) = result {
+                tracing::warn!(id = %self.entry.id, %error, "cannot undo a failed create");
+            }
+        }
+    }
+}
+
+/// Creates a container, and starts it if `mode` says so.
+pub(crate) fn create(
+    store: &Store,
+    options: &RuntimeOptions,
+    id: &ContainerId,
+    request: &CreateRequest,
+    mode: Mode,
+) -> Result<Created, Error> {
+    if options.systemd_cgroup {
+        return Err(Error::Unsupported {
+            what: "the systemd cgroup driver".to_owned(),
+        });
+    }
+    let Config { spec, bytes } = config::read(&request.bundle)?;
+    let (Some(linux), Some(process)) = (spec.linux(), spec.process()) else {
+        return Err(Error::Unsupported {
+            what: "a configuration without linux or process".to_owned(),
+        });
+    };
+    let console = console::Request {
+        terminal: process.terminal() == Some(true),
+        socket: request.console_socket.as_deref(),
+        fd: request.console_fd.as_ref(),
+    };
+    console.check()?;
+    let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
+    let record = new_record(id, &spec, linux, request)?;
+    let mut undo = claim(store, id, record)?;
+    let entrance = undo.record.cgroups.create()?;
+    undo.record.cgroups.apply(linux.resources().as_ref())?;
+    let record = undo.record.clone();
+    let setup = Setup {
+        spec: &spec,
+        linux,
+        process,
+        record: &record,
+        cgroups: &record.cgroups,
+        entrance,
+        namespaces: Namespaces::open(linux)?,
+        sources: sources(&spec, &record)?,
+        console: console.connect(&undo.entry)?,
+        start: match mode {
+            Mode::Create => start::prepare(&undo.entry)?,
+            Mode::Run => Start::AtOnce,
+        },
+        no_pivot: request.no_pivot,
+        no_new_keyring: request.no_new_keyring,
+        preserve_fds,
+        inherited_env,
+        host_pid: None,
+    };
+    let mut birth = Birth {
+        undo: &mut undo,
+        spec: &spec,
+        linux,
+        process,
+    };
+    let channel = birth.fork(setup)?;
+    birth.undo.entry.save_config(&bytes)?;
+    birth.attend(&channel)?;
+    finish(undo, &spec, request, &channel, mode)
+}
+
+/// Takes the id and writes down which cgroups are about to be made.
+fn claim(store: &Store, id: &ContainerId, record: Record) -> Result<Undo, Error> {
+    let entry = store.create(id)?;
+    if let Err(error) = record.cgroups.check_free() {
+        entry.remove()?;
+        return Err(error);
+    }
+    let undo = Undo {
+        entry,
+        record,
+        child: None,
+        done: false,
+    };
+    undo.entry.save(&undo.record)?;
+    Ok(undo)
+}
+
+/// The record of a container that is about to be made.
+fn new_record(
+    id: &ContainerId,
+    spec: &Spec,
+    linux: &Linux,
+    request: &CreateRequest,
+) -> Result<Record, Error> {
+    let canonical = |path: &Path| fs::canonicalize(path).map_err(Error::file("resolve", path));
+    let bundle = canonical(&request.bundle)?;
+    let root: PathBuf = spec
+        .root()
+        .as_ref()
+        .map(|r| bundle.join(r.path()))
+        .unwrap_or_default();
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    use libcontainer::oci_spec::runtime::LinuxNamespaceType as Kind;
+    let namespace = |kind: Kind| linux.namespaces().iter().flatten().find(|n| n.typ() == kind);
+    let annotations: BTreeMap<String, String> = spec
+        .annotations()
+        .iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    Ok(Record {
+        oci_version: spec.version().clone(),
+        id: id.to_string(),
+        rootfs: canonical(&root)?,
+        bundle,
+        created: time::now(),
+        owner: rustix::process::geteuid().as_raw(),
+        annotations,
+        creator: ProcessKey::of(pid).map_err(Error::file("read", "/proc/self/stat"))?,
+        init: None,
+        ready: false,
+        cgroups: Hierarchies::discover()?.place(linux.cgroups_path().as_deref(), id.as_str())?,
+        user_namespace: namespace(Kind::User).is_some(),
+        private_pid_namespace: namespace(Kind::Pid).is_some_and(|n| n.path().is_none()),
+    })
+}
+
+/// Checks the descriptors to be passed on, and adds those of socket activation.
+///
+/// Returns their number and the variables that tell the program about the latter.
+pub(crate) fn preserved(count: u32) -> Result<(u32, Vec<String>), Error> {
+    let listen: u32 = std::env::var("LISTEN_FDS")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0);
+    let total = count.saturating_add(listen);
+    for fd in 3..total.saturating_add(3) {
+        if !i32::try_from(fd).is_ok_and(sys::is_open) {
+            let what = "find a descriptor that is to be preserved";
+            return Err(Error::file(what, fd.to_string())(
+                std::io::ErrorKind::NotFound.into(),
+            ));
+        }
+    }
+    let env = if listen > 0 {
+        vec![format!("LISTEN_FDS={listen}"), "LISTEN_PID=1".to_owned()]
+    } else {
+        Vec::new()
+    };
+    Ok((total, env))
+}
+
+/// In a user namespace, init could not open the sources of its bind mounts: they are taken here.
+fn sources(spec: &Spec, record: &Record) -> Result<Vec<Option<OwnedFd>>, Error> {
+    if !record.user_namespace {
+        return Ok(Vec::new());
+    }
+    let mounts = spec.mounts().iter().flatten();
+    mounts
+        .map(|m| rootfs::detach_source(&record.bundle, m).map_err(Into::into))
+        .collect()
+}
+
+/// The time from init's birth to the moment when it is set up.
+struct Birth<'a> {
+    undo: &'a mut Undo,
+    spec: &'a Spec,
+    linux: &'a Linux,
+    process: &'a Process,
+}
+
+impl Birth<'_> {
+    /// Forks init, or the process that forks it, and sees to what only its parent can do for it.
+    fn fork(&mut self, setup: Setup<'_>) -> Result<Channel, Error> {
+        let (ours, theirs) = Channel::pair().map_err(Error::system("create a socket pair"))?;
+        if rustix::process::geteuid().is_root() {
+            // A process of a namespace that init joins must not be able to trace it.
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .map_err(|e| Error::system("change dumpability")(e.into()))?;
+        }
+        let namespaces = &setup.namespaces;
+        let second_fork = namespaces.need_second_fork();
+        let mut flags = if namespaces.user.is_new() {
+            libc::CLONE_NEWUSER
+        } else {
+            0
+        };
+        if !second_fork && namespaces.pid.is_new() {
+            flags |= libc::CLONE_NEWPID;
+        }
+        let joined = namespaces.pid.joined().filter(|_| !second_fork);
+        let pid_namespace = PidNamespace::of_children(joined, libc::CLONE_NEWPID)?;
+        let unified = setup.entrance.unified.as_ref().map(std::os::fd::AsFd::as_fd);
+        let new_user = namespaces.user.is_new();
+        let (pid, pidfd) = match sys::clone3(flags as u64, unified).map_err(Error::system("fork init"))? {
+            Cloned::Child => {
+                drop(ours);
+                init::first_process(setup, &theirs)
+            }
+            Cloned::Parent(pid, pidfd) => (pid, pidfd),
+        };
+        drop((pid_namespace, theirs, setup));
+        let mut child = Child::new(pid, pidfd);
+        if new_user {
+            if let Err(error) = write_mappings(self.spec, self.linux, pid) {
+                self.undo.child = Some(child);
+                return Err(error);
+            }
+            ours.go().map_err(Error::system("let init go on"))?;
+        }
+        if second_fork {
+            child = self.second(child, &ours)?;
+        }
+        self.undo.record.init = Some(
+            ProcessKey::of(child.pid).map_err(Error::file("read", format!("/proc/{}/stat", child.pid)))?,
+        );
+        self.undo.child = Some(child);
+        self.undo.entry.save(&self.undo.record)?;
+        limit(self.process, self.undo.child.as_ref().map_or(0, |c| c.pid))?;
+        Ok(ours)
+    }
+
+    /// Hears of init from the process that forks it.
+    fn second(&mut self, mut first: Child, channel: &Channel) -> Result<Child, Error> {
+        let message = channel.receive().map_err(Error::system("hear from init"))?;
+        match message {
+            Message::Pid(pid) => {
+                // A child of ours that nobody has reaped: the pid is still its own.
+                let pidfd = Pid::from_raw(pid)
+                    .ok_or(rustix::io::Errno::SRCH)
+                    .and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()))
+                    .map_err(|e| Error::system("open init")(e.into()))?;
+                first.wait();
+                Ok(Child::new(pid, pidfd))
+            }
+            Message::Failed(failure) => Err(failure.into()),
+            _ => Err(Error::InitDied {
+                during: "create",
+                how: first.wait(),
+            }),
+        }
+    }
+
+    /// Serves init until it is set up.
+    fn attend(&mut self, channel: &Channel) -> Result<(), Error> {
+        let hooks = self.spec.hooks().as_ref();
+        loop {
+            match channel.receive().map_err(Error::system("hear from init"))? {
+                Message::Hooks => {
+                    let record = &self.undo.record;
+                    let pid = record.init.map(|i| i.pid);
+                    for point in [Point::Prestart, Point::CreateRuntime] {
+                        point.run(hooks, record, pid, &record.bundle)?;
+                    }
+                    channel.go().map_err(Error::system("let init go on"))?;
+                }
+                Message::Ready => return Ok(()),
+                Message::Failed(failure) => return Err(failure.into()),
+                Message::Closed | Message::Pid(_) => {
+                    let how = self.undo.child.as_mut().map(Child::wait).unwrap_or_default();
+                    return Err(Error::InitDied {
+                        during: "create",
+                        how,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Sets what a process may not set for itself in a user namespace: resource limits and the OOM score.
+pub(crate) fn limit(process: &Process, pid: i32) -> Result<(), Error> {
+    for limit in process.rlimits().iter().flatten() {
+        let Some(resource) = resource(&limit.typ().to_string()) else {
+            continue;
+        };
+        let infinite = |v: u64| Some(v).filter(|v| *v != u64::MAX);
+        let new = Rlimit {
+            current: infinite(limit.soft()),
+            maximum: infinite(limit.hard()),
+        };
+        rustix::process::prlimit(Pid::from_raw(pid), resource, new).map_err(|errno| Error::Init {
+            reason: format!(
+                "cannot set {} to {}:{}: {}",
+                limit.typ(),
+                limit.soft(),
+                limit.hard(),
+                crate::failure::reason_of(&errno.into())
+            ),
+        })?;
+    }
+    if let Some(score) = process.oom_score_adj() {
+        let path = format!("/proc/{pid}/oom_score_adj");
+        fs::write(&path, score.to_string()).map_err(|error| Error::Init {
+            reason: format!(
+                "cannot set oomScoreAdj to {score}: {}",
+                crate::failure::reason_of(&error)
+            ),
+        })?;
+    }
+    Ok(())
+}
+
+fn resource(name: &str) -> Option<Resource> {
+    Some(match name.strip_prefix("RLIMIT_")? {
+        "CPU" => Resource::Cpu,
+        "FSIZE" => Resource::Fsize,
+        "DATA" => Resource::Data,
+        "STACK" => Resource::Stack,
+        "CORE" => Resource::Core,
+        "RSS" => Resource::Rss,
+        "NPROC" => Resource::Nproc,
+        "NOFILE" => Resource::Nofile,
+        "MEMLOCK" => Resource::Memlock,
+        "AS" => Resource::As,
+        "LOCKS" => Resource::Locks,
+        "SIGPENDING" => Resource::Sigpending,
+        "MSGQUEUE" => Resource::Msgqueue,
+        "NICE" => Resource::Nice,
+        "RTPRIO" => Resource::Rtprio,
+        "RTTIME" => Resource::Rttime,
+        _ => return None,
+    })
+}
+
+/// Makes the container known as created and lets init go.
+fn finish(
+    mut undo: Undo,
+    spec: &Spec,
+    request: &CreateRequest,
+    channel: &Channel,
+    mode: Mode,
+) -> Result<Created, Error> {
+    undo.record.ready = true;
+    undo.entry.save(&undo.record)?;
+    let pid = undo.record.init.map_or(0, |i| i.pid);
+    if let Some(path) = &request.pid_file {
+        write_pid_file(path, pid)?;
+    }
+    channel.go().map_err(Error::system("let init go on"))?;
+    if mode == Mode::Run {
+        match channel.receive().map_err(Error::system("hear from init"))? {
+            Message::Failed(failure) => return Err(failure.into()),
+            _ => {
+                let hooks = spec.hooks().as_ref();
+                Point::Poststart.run(hooks, &undo.record, Some(pid), &undo.record.bundle)?;
+            }
+        }
+    }
+    undo.done = true;
+    let child = undo.child.take().ok_or(Error::InitDied {
+        during: "create",
+        how: String::new(),
+    })?;
+    let (pid, pidfd) = child.keep()?;
+    Ok(Created { pid, pidfd })
+}
+
+/// Writes a pid file in one step, so that nobody reads half of it.
+pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = fs::write(&temporary, pid.to_string()).and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        Error::file("write pid file", path)(error)
+    })
+}

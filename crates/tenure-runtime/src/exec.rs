@@ -1,0 +1,199 @@
+//! `exec`: one more process in a container.
+//!
+//! The process enters the container's cgroups first and its user namespace before all others: with the host's user
+//! namespace it would be the host's root inside the container.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+use libcontainer::oci_spec::runtime::{Linux, Process};
+use libcontainer::process::cpu_affinity::set_cpuset_affinity_from_string;
+use nix::unistd::Pid;
+use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
+
+use crate::cgroup::Entrance;
+use crate::channel::{Channel, Message};
+use crate::create::{limit, preserved, write_pid_file};
+use crate::failure::Failure;
+use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
+use crate::namespace::{PidNamespace, all_flags};
+use crate::process::Child;
+use crate::program::Program;
+use crate::settle::{reopen_null, settle};
+use crate::status::{Judged, judge};
+use crate::store::{Entry, Record};
+use crate::sys::{self, Cloned};
+use crate::validate::validate_process;
+use crate::{Error, ExecRequest, Executed, Status, config, console};
+
+/// What the new process needs, prepared by the runtime process.
+struct Setup<'a> {
+    linux: &'a Linux,
+    process: &'a Process,
+    record: &'a Record,
+    entrance: Entrance,
+    /// Init, through which its namespaces are entered.
+    init: OwnedFd,
+    namespaces: i32,
+    console: Option<OwnedFd>,
+    preserve_fds: u32,
+    inherited_env: Vec<String>,
+}
+
+/// Runs a process in a container.
+pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Error> {
+    let process = &request.process;
+    validate_process(process).map_err(|(at, reason)| Error::InvalidProcess { at, reason })?;
+    let console = console::Request {
+        terminal: process.terminal() == Some(true),
+        socket: request.console_socket.as_deref(),
+        fd: request.console_fd.as_ref(),
+    };
+    console.check()?;
+    let record = entry.load()?;
+    let Judged { status, init } = judge(entry, &record);
+    let init = init
+        .filter(|_| matches!(status, Status::Created | Status::Running))
+        .ok_or_else(|| Error::CannotExec {
+            id: entry.id.to_string(),
+            status,
+        })?;
+    let spec = config::parse(&entry.config_path(), &entry.load_config()?)?;
+    let Some(linux) = spec.linux() else {
+        return Err(Error::Unsupported {
+            what: "a configuration without linux".to_owned(),
+        });
+    };
+    let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
+    let mut namespaces = all_flags(linux);
+    if same_user_namespace(&record) {
+        namespaces &= !libc::CLONE_NEWUSER;
+    }
+    let setup = Setup {
+        linux,
+        process,
+        record: &record,
+        entrance: record.cgroups.open()?,
+        init,
+        namespaces,
+        console: console.connect(entry)?,
+        preserve_fds,
+        inherited_env,
+    };
+    let (channel, child) = fork(setup)?;
+    attend(&channel, child, request)
+}
+
+/// A user namespace cannot be joined by those who are in it already.
+fn same_user_namespace(record: &Record) -> bool {
+    let link = |pid: String| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
+    let init = record.init.map_or(0, |i| i.pid).to_string();
+    !record.user_namespace || link("self".to_owned()) == link(init)
+}
+
+fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
+    let (ours, theirs) = Channel::pair().map_err(Error::system("create a socket pair"))?;
+    if rustix::process::geteuid().is_root() {
+        // The container's processes must not be able to trace what joins them.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|e| Error::system("change dumpability")(e.into()))?;
+    }
+    let pid = setup.namespaces & libc::CLONE_NEWPID;
+    let joined = (pid != 0).then(|| setup.init.as_fd());
+    let pid_namespace = PidNamespace::of_children(joined, pid)?;
+    let unified = setup.entrance.unified.as_ref().map(AsFd::as_fd);
+    let (pid, pidfd) = match sys::clone3(0, unified).map_err(Error::system("fork"))? {
+        Cloned::Child => {
+            drop(ours);
+            new_process(setup, &theirs)
+        }
+        Cloned::Parent(pid, pidfd) => (pid, pidfd),
+    };
+    drop((pid_namespace, theirs));
+    let child = Child::new(pid, pidfd);
+    limit(setup.process, pid)?;
+    Ok((ours, child))
+}
+
+/// Serves the new process until its program has been executed.
+fn attend(channel: &Channel, mut child: Child, request: &ExecRequest) -> Result<Executed, Error> {
+    match channel
+        .receive()
+        .map_err(Error::system("hear from the process"))?
+    {
+        Message::Ready => {
+            if let Some(path) = &request.pid_file {
+                write_pid_file(path, child.pid)?;
+            }
+            channel.go().map_err(Error::system("let the process go on"))?;
+        }
+        Message::Failed(failure) => return Err(failure.into()),
+        Message::Hooks | Message::Closed | Message::Pid(_) => {
+            return Err(Error::InitDied {
+                during: "exec",
+                how: child.wait(),
+            });
+        }
+    }
+    if let Message::Failed(failure) = channel
+        .receive()
+        .map_err(Error::system("hear from the process"))?
+    {
+        return Err(failure.into());
+    }
+    let (pid, pidfd) = child.keep()?;
+    Ok(Executed { pid, pidfd })
+}
+
+/// Runs in the new process. Never returns.
+fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
+    let _ = rustix::process::set_parent_process_death_signal(Some(ProcessSignal::KILL));
+    let failure = match prepare(setup) {
+        Ok(program) => {
+            let ready = channel.send(&Message::Ready);
+            if ready.is_err() || !channel.wait_for_go() {
+                sys::exit_now(1);
+            }
+            let _ = rustix::process::set_parent_process_death_signal(None);
+            program.execute()
+        }
+        Err(failure) => failure,
+    };
+    let _ = channel.send(&Message::Failed(failure));
+    sys::exit_now(1)
+}
+
+fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
+    let affinity = setup.process.exec_cpu_affinity().as_ref();
+    pin(affinity.and_then(|a| a.initial().as_deref()))?;
+    setup
+        .entrance
+        .enter()
+        .map_err(Failure::step("enter the container's cgroups"))?;
+    pin(affinity.and_then(|a| a.cpu_affinity_final().as_deref()))?;
+    rustix::process::setsid().map_err(Failure::step("create a session"))?;
+    // The pid namespace was entered by birth. The kernel takes the user namespace first.
+    let others = setup.namespaces & !libc::CLONE_NEWPID;
+    sys::setns(setup.init.as_fd(), others).map_err(Failure::step("join the container's namespaces"))?;
+    if others & libc::CLONE_NEWUSER != 0 {
+        become_root_of_namespace()?;
+    }
+    drop((setup.init, setup.entrance));
+    join_keyring(&setup.record.id)?;
+    match setup.console {
+        Some(console) => open_terminal(console, setup.process, false)?,
+        None => reopen_null().map_err(Failure::step("open the container's /dev/null"))?,
+    }
+    settle(
+        setup.process,
+        setup.linux,
+        setup.preserve_fds,
+        &setup.inherited_env,
+    )
+}
+
+fn pin(cpus: Option<&str>) -> Result<(), Failure> {
+    let Some(cpus) = cpus else { return Ok(()) };
+    set_cpuset_affinity_from_string(Pid::from_raw(0), cpus)
+        .map_err(|e| Failure::Step(format!("cannot run on CPUs {cpus}: {e}")))
+}

@@ -1,0 +1,380 @@
+//! Where containers are remembered: one directory each, below `{root}/containers`.
+//!
+//! ```text
+//! ID/state.json    the record, replaced atomically, written before the effect it announces
+//!    config.json   the configuration as it was at create; the bundle may change or vanish later
+//!    start.fifo    read by init until the program starts: who can open it for writing may start it
+//!    exec.fifo     written by init if the program cannot be executed; closed by a successful exec
+//! ```
+//!
+//! Writers hold an exclusive `flock` on the directory itself. Readers need none.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Cgroups;
+use crate::process::ProcessKey;
+use crate::{ContainerId, Error};
+
+/// The record's file name.
+const STATE: &str = "state.json";
+/// Its name while it is written.
+const STATE_TMP: &str = ".state.json.tmp";
+/// The configuration's file name.
+const CONFIG: &str = "config.json";
+
+/// What must survive the processes that know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub(crate) oci_version: String,
+    pub(crate) id: String,
+    /// Absolute.
+    pub(crate) bundle: PathBuf,
+    /// Absolute.
+    pub(crate) rootfs: PathBuf,
+    /// RFC 3339, UTC.
+    pub(crate) created: String,
+    /// Effective uid of the creator.
+    pub(crate) owner: u32,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// The process that creates the container.
+    pub(crate) creator: ProcessKey,
+    /// Init, once it exists.
+    #[serde(default)]
+    pub(crate) init: Option<ProcessKey>,
+    /// Whether init's set-up is complete.
+    #[serde(default)]
+    pub(crate) ready: bool,
+    /// The cgroups, named before they are made.
+    #[serde(default)]
+    pub(crate) cgroups: Cgroups,
+    /// Whether the container has a user namespace of its own.
+    #[serde(default)]
+    pub(crate) user_namespace: bool,
+    /// Whether the end of init ends all processes.
+    #[serde(default)]
+    pub(crate) private_pid_namespace: bool,
+}
+
+/// All containers of one runtime root.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    containers: PathBuf,
+}
+
+/// One container's directory, held open.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: ContainerId,
+    pub(crate) path: PathBuf,
+    dir: OwnedFd,
+}
+
+impl Store {
+    /// The store below a runtime root. Does no I/O.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            containers: root.join("containers"),
+        }
+    }
+
+    /// Opens a container's directory.
+    pub(crate) fn open(&self, id: &ContainerId) -> Result<Entry, Error> {
+        let path = self.containers.join(id.as_str());
+        match open_dir(&path) {
+            Ok(dir) => Ok(Entry {
+                id: id.clone(),
+                path,
+                dir,
+            }),
+            Err(rustix::io::Errno::NOENT) => Err(Error::NotFound { id: id.to_string() }),
+            Err(error) => Err(Error::file("open", path)(error.into())),
+        }
+    }
+
+    /// Makes a container's directory and locks it; fails if a container of that name has a record.
+    pub(crate) fn create(&self, id: &ContainerId) -> Result<Entry, Error> {
+        let path = self.containers.join(id.as_str());
+        let builder = |recursive| {
+            let mut builder = DirBuilder::new();
+            builder.mode(0o700).recursive(recursive);
+            builder
+        };
+        loop {
+            match builder(false).create(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    builder(true)
+                        .create(&self.containers)
+                        .map_err(Error::file("create", &self.containers))?;
+                    continue;
+                }
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(Error::file("create", path)(error));
+                }
+                // A directory without a record is what a create left that was killed at its very start.
+                Ok(()) | Err(_) => {}
+            }
+            let entry = match self.open(id) {
+                Err(Error::NotFound { .. }) => continue,
+                other => other?,
+            };
+            let exists = || Error::AlreadyExists { id: id.to_string() };
+            if !entry.try_lock()? {
+                return Err(exists());
+            }
+            if !entry.is_current() {
+                continue;
+            }
+            return if entry.has_record() {
+                Err(exists())
+            } else {
+                Ok(entry)
+            };
+        }
+    }
+
+    /// The names of all containers, sorted.
+    pub(crate) fn ids(&self) -> Result<Vec<ContainerId>, Error> {
+        let entries = match fs::read_dir(&self.containers) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(Error::file("read", &self.containers))?,
+        };
+        let mut ids: Vec<ContainerId> = entries
+            .flatten()
+            .filter_map(|e| e.file_name().to_str()?.parse().ok())
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+/// Opens a directory without following a link at its end.
+fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(
+        path,
+        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+impl Entry {
+    /// The directory, for `openat` and its like.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Waits for the exclusive lock. `NotFound` if the container was removed meanwhile.
+    pub(crate) fn lock(&self) -> Result<(), Error> {
+        loop {
+            match rustix::fs::flock(&self.dir, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Error::file("lock", &self.path)(error.into())),
+                Ok(()) if self.is_current() => return Ok(()),
+                Ok(()) => {
+                    return Err(Error::NotFound {
+                        id: self.id.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes the exclusive lock if nobody holds it.
+    fn try_lock(&self) -> Result<bool, Error> {
+        match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(Error::file("lock", &self.path)(error.into())),
+        }
+    }
+
+    /// Whether the directory held open is still the one at its path.
+    fn is_current(&self) -> bool {
+        let Ok(held) = rustix::fs::fstat(&self.dir) else {
+            return false;
+        };
+        fs::symlink_metadata(&self.path).is_ok_and(|m| m.ino() == held.st_ino && m.dev() == held.st_dev)
+    }
+
+    fn has_record(&self) -> bool {
+        rustix::fs::statat(&self.dir, STATE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Reads the record. `NotFound` if there is none yet.
+    pub(crate) fn load(&self) -> Result<Record, Error> {
+        let bytes = self.read(STATE)?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::BrokenRecord {
+            id: self.id.to_string(),
+            path: self.path.join(STATE),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Replaces the record. The caller holds the lock.
+    pub(crate) fn save(&self, record: &Record) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(record).map_err(|error| Error::BrokenRecord {
+            id: self.id.to_string(),
+            path: self.path.join(STATE),
+            reason: error.to_string(),
+        })?;
+        self.write(STATE_TMP, &bytes)?;
+        rustix::fs::renameat(&self.dir, STATE_TMP, &self.dir, STATE)
+            .map_err(|error| Error::file("replace", self.path.join(STATE))(error.into()))
+    }
+
+    /// The configuration as saved by [`save_config`](Self::save_config).
+    pub(crate) fn load_config(&self) -> Result<Vec<u8>, Error> {
+        self.read(CONFIG)
+    }
+
+    /// Where the saved configuration is.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.path.join(CONFIG)
+    }
+
+    /// Keeps the configuration for exec, and for the hooks that run at the end.
+    pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.write(CONFIG, bytes)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match rustix::fs::openat(&self.dir, name, flags, Mode::empty()) {
+            Err(rustix::io::Errno::NOENT) => {
+                return Err(Error::NotFound {
+                    id: self.id.to_string(),
+                });
+            }
+            other => other.map_err(|error| Error::file("open", self.path.join(name))(error.into()))?,
+        };
+        let mut bytes = Vec::with_capacity(4096);
+        fs::File::from(file)
+            .read_to_end(&mut bytes)
+            .map_err(Error::file("read", self.path.join(name)))?;
+        Ok(bytes)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o600))
+            .map_err(|error| Error::file("create", self.path.join(name))(error.into()))?;
+        fs::File::from(file)
+            .write_all(bytes)
+            .map_err(Error::file("write", self.path.join(name)))
+    }
+
+    /// Removes the directory, the record last.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        let entries = fs::read_dir(&self.path).map_err(Error::file("read", &self.path))?;
+        for entry in entries.flatten().filter(|e| e.file_name() != STATE) {
+            let path = entry.path();
+            let removed = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
+                _ => fs::remove_file(&path),
+            };
+            removed.map_err(Error::file("remove", path))?;
+        }
+        match rustix::fs::unlinkat(&self.dir, STATE, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(Error::file("remove", self.path.join(STATE))(error.into())),
+        }
+        fs::remove_dir(&self.path).map_err(Error::file("remove", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str) -> Record {
+        Record {
+            oci_version: "1.0.2".into(),
+            id: id.into(),
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            created: String::new(),
+            owner: 0,
+            annotations: BTreeMap::new(),
+            creator: ProcessKey {
+                pid: 1,
+                start_time: 1,
+            },
+            init: None,
+            ready: false,
+            cgroups: Cgroups::default(),
+            user_namespace: false,
+            private_pid_namespace: true,
+        }
+    }
+
+    #[test]
+    fn a_name_can_be_created_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, id) = (Store::new(root.path()), "a".parse().unwrap());
+        let entry = store.create(&id).unwrap();
+        assert!(
+            matches!(store.create(&id), Err(Error::AlreadyExists { .. })),
+            "while it is being created"
+        );
+        entry.save(&record("a")).unwrap();
+        drop(entry);
+        assert!(
+            matches!(store.create(&id), Err(Error::AlreadyExists { .. })),
+            "with a record"
+        );
+        let entry = store.open(&id).unwrap();
+        assert_eq!(entry.load().unwrap(), record("a"));
+        entry.remove().unwrap();
+        assert!(matches!(store.open(&id), Err(Error::NotFound { .. })));
+        store.create(&id).unwrap();
+    }
+
+    #[test]
+    fn a_directory_without_a_record_is_taken_over() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, id) = (Store::new(root.path()), "a".parse().unwrap());
+        drop(store.create(&id).unwrap());
+        assert!(matches!(
+            store.open(&id).unwrap().load(),
+            Err(Error::NotFound { .. })
+        ));
+        store.create(&id).unwrap();
+    }
+
+    #[test]
+    fn a_removed_container_cannot_be_locked() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, id) = (Store::new(root.path()), "a".parse().unwrap());
+        let entry = store.create(&id).unwrap();
+        let second = Entry {
+            id: id.clone(),
+            path: entry.path.clone(),
+            dir: open_dir(&entry.path).unwrap(),
+        };
+        entry.remove().unwrap();
+        drop(entry);
+        assert!(matches!(second.lock(), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn ids_are_sorted_and_foreign_names_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        assert!(store.ids().unwrap().is_empty());
+        for id in ["b", "a"] {
+            store.create(&id.parse().unwrap()).unwrap();
+        }
+        fs::create_dir(root.path().join("containers/with space")).unwrap();
+        let ids: Vec<String> = store.ids().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(ids, ["a", "b"]);
+    }
+}
