@@ -22,6 +22,7 @@ pub mod atomic;
 pub mod cgroup;
 pub mod error;
 pub mod log;
+pub mod memory;
 pub mod mount;
 pub mod namespaces;
 pub mod netns;

@@ -324,3 +324,17 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
         Err(io::Error::last_os_error())
     }
 }
+
+/// Drops the pages of a mapping of a file that has not been written to; they come again from the file.
+///
+/// `from` to `to` must be such a mapping: the caller has read it in /proc/self/maps.
+pub(crate) fn forget_pages(from: usize, to: usize) -> io::Result<()> {
+    let start = std::ptr::without_provenance_mut::<libc::c_void>(from);
+    // SAFETY: for clean pages of a private file mapping MADV_DONTNEED changes nothing that can be read.
+    let result = unsafe { libc::madvise(start, to.saturating_sub(from), libc::MADV_DONTNEED) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
