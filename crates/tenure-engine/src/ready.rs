@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use serde::Serialize;
 use tenure_lifecycle::{ContainerKind, ContainerState, ContainerStatus, Phase, PodPlan, PodStatus};
 use tenure_spec::RestartPolicy;
+use tenure_supervise::memory::release_code;
 
 use crate::error::{EngineError, line};
 
@@ -111,6 +112,10 @@ impl Ready {
         line.push(b'\n');
         if let Err(error) = File::from(pipe).write_all(&line) {
             tracing::warn!(%error, "nobody waits for the start-up any more");
+        }
+        // What follows is mostly waiting.
+        if let Err(error) = release_code() {
+            tracing::debug!(%error, "start-up's pages are kept");
         }
     }
 }
