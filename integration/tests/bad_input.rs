@@ -61,7 +61,7 @@ fn put(document: &mut Value, pointer: &str, value: Value) {
         if at.is_null() {
             *at = if index.is_some() { json!([]) } else { json!({}) };
         }
-        if keys.peek().is_none() && value.is_null() {
+        if keys.peek().is_none() && value.is_null() && at.is_object() {
             at.as_object_mut().unwrap().remove(key);
             return;
         }

@@ -47,7 +47,7 @@ fn the_exit_code_is_that_of_the_first_app_that_failed() {
         .app(shell("b", "sleep 0.3; exit 4"))
         .app(shell("c", "exit 5"));
     host.start(&manifest).finish().expect_code(4);
-    let signalled = shell("app", "sh -c 'kill -9 $$'; exit $?");
+    let signalled = shell("app", "sleep 9 & kill -9 $!; wait $!");
     host.start(&Manifest::new().app(signalled))
         .finish()
         .expect_code(137);

@@ -345,7 +345,11 @@ fn namespaces_of_the_host_are_shared_where_asked_for() {
 #[test]
 fn processes_of_one_container_are_seen_by_another_where_the_pid_namespace_is_shared() {
     let Some(host) = host("pids") else { return };
-    let b = shell("b", "ps | grep -c '[s]leep 1234'; echo $$; echo done").set("env", json!([]));
+    let b = shell(
+        "b",
+        "ps | grep -c '[s]leep 1234'; cut -d' ' -f4 /proc/self/stat; echo done",
+    )
+    .set("env", json!([]));
     let a = shell("a", "echo ready; sleep 1234").post_start(exec("true"));
     let pod = host.start(
         &Manifest::new()

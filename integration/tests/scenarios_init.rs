@@ -1,10 +1,12 @@
 //! Init containers on real containers (lifecycle-semantics 4 and 7; scenarios S58 to S66, S82, S83, S103).
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::time::Duration;
+
 use serde_json::json;
 use tenure_integration::{
     Container, Manifest, RunningPod, assert_about, assert_between, ends_on_term, host, ignores_term,
-    seconds_between, shell,
+    seconds_between, shell, wait_until,
 };
 
 /// The status of a condition, "" when it is not there.
@@ -137,6 +139,8 @@ fn s66_restarts_of_the_app_do_not_run_init_containers_again() {
             .as_ref()
             .is_some_and(|apps| apps[0].restart_count >= 3)
     });
+    let written = || (!pod.log_of("app", 3).is_empty()).then_some(());
+    wait_until(Duration::from_secs(5), written).expect("the fourth instance has written its line");
     assert_eq!(pod.container("init").restart_count, 0);
     assert_eq!(pod.log("init"), ["init"]);
     assert!(pod.log_of("init", 1).is_empty());

@@ -239,13 +239,18 @@ struct Podman {
     manifest: String,
 }
 
+/// What the pod's pause container runs.
+const ENTRYPOINT: &str = r#"ENTRYPOINT ["/bin/sleep", "1000000"]"#;
+
 impl Podman {
     fn new(program: &Path, place: &Place) -> Result<Self> {
         let directory = place.path().join("podman");
         fs::create_dir_all(&directory)?;
-        // Its default limits need a capability that containers and small machines lack.
-        let limits = "[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=20000:20000\"]\n";
-        fs::write(directory.join("containers.conf"), limits)?;
+        // Its default limits need a capability that containers and small machines lack. Its own pause image would
+        // need a package more; ours ends at once when stopped, which is in podman's favour.
+        let settings = "[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=20000:20000\"]\n\
+                        [engine]\ninfra_image = \"localhost/tenure-bench:1\"\n";
+        fs::write(directory.join("containers.conf"), settings)?;
         let manifest = directory.join("pod.yaml");
         let container = |name: &str| json!({ "name": name, "image": "localhost/tenure-bench:1", "command": ["/bin/true"] });
         let pod = json!({
@@ -262,7 +267,7 @@ impl Podman {
             manifest: manifest.to_string_lossy().into_owned(),
         };
         podman.import(&place.bundle().join("rootfs"))?;
-        // The first play may build the pause image.
+        // The first play shows whether it works here at all.
         place.time(&mut podman.command(&["kube", "play", &podman.manifest]))?;
         place.time(&mut podman.command(&["kube", "down", &podman.manifest]))?;
         Ok(podman)
@@ -292,7 +297,16 @@ impl Podman {
             .stdout(Stdio::piped())
             .spawn()?;
         let input = tar.stdout.take().context("tar has an output")?;
-        let mut import = self.command(&["import", "-q", "-", "localhost/tenure-bench:1"]);
+        let mut import = self.command(&[
+            "import",
+            "-q",
+            "-c",
+            ENTRYPOINT,
+            "-c",
+            "STOPSIGNAL=SIGKILL",
+            "-",
+            "localhost/tenure-bench:1",
+        ]);
         let output = import.stdin(input).output()?;
         tar.wait()?;
         ensure!(
