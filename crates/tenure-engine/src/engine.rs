@@ -8,6 +8,7 @@ use tenure_lifecycle::{
     Action, ContainerAction, ContainerEvent, ContainerIndex, Event, HookPoint, PodMachine, PodStatus,
     Rejected, Request,
 };
+use tenure_supervise::memory::release_code;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
@@ -42,6 +43,8 @@ pub(crate) struct Engine<E> {
     clock: Clock,
     publisher: Publisher,
     ready: Option<Ready>,
+    /// Start-up is over: what follows is mostly waiting.
+    settles: bool,
     inputs: mpsc::UnboundedReceiver<Input>,
     sender: Inputs,
     /// How to cancel the handlers that run.
@@ -58,6 +61,7 @@ impl<E: Effects> Engine<E> {
             clock,
             publisher,
             ready: None,
+            settles: false,
             inputs,
             sender,
             hooks: HashMap::new(),
@@ -107,6 +111,12 @@ impl<E: Effects> Engine<E> {
 
     /// The next input, or the machine's deadline.
     async fn next(&mut self) -> Input {
+        if self.settles && self.inputs.is_empty() {
+            self.settles = false;
+            if let Err(error) = release_code() {
+                tracing::debug!(%error, "start-up's pages are kept");
+            }
+        }
         let deadline = self.machine.next_deadline().map(|at| self.clock.instant(at));
         let timer = async {
             match deadline {
@@ -141,7 +151,7 @@ impl<E: Effects> Engine<E> {
         let actions = self.machine.on_event(now, event)?;
         let status = self.machine.status();
         if let Some(ready) = &mut self.ready {
-            ready.observe(&status);
+            self.settles |= ready.observe(&status);
         }
         // First what people see, then what it announces.
         self.publisher.publish(status);

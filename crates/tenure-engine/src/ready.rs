@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use serde::Serialize;
 use tenure_lifecycle::{ContainerKind, ContainerState, ContainerStatus, Phase, PodPlan, PodStatus};
 use tenure_spec::RestartPolicy;
-use tenure_supervise::memory::release_code;
 
 use crate::error::{EngineError, line};
 
@@ -55,13 +54,17 @@ impl Ready {
         }
     }
 
-    /// Looks at every published status.
-    pub(crate) fn observe(&mut self, status: &PodStatus) {
+    /// Looks at every published status; true when start-up is over with this one.
+    pub(crate) fn observe(&mut self, status: &PodStatus) -> bool {
         if self.pipe.is_none() {
-            return;
+            return false;
         }
-        if let Some(verdict) = self.judge(status) {
-            self.tell(&verdict);
+        match self.judge(status) {
+            Some(verdict) => {
+                self.tell(&verdict);
+                true
+            }
+            None => false,
         }
     }
 
@@ -112,10 +115,6 @@ impl Ready {
         line.push(b'\n');
         if let Err(error) = File::from(pipe).write_all(&line) {
             tracing::warn!(%error, "nobody waits for the start-up any more");
-        }
-        // What follows is mostly waiting.
-        if let Err(error) = release_code() {
-            tracing::debug!(%error, "start-up's pages are kept");
         }
     }
 }
