@@ -9,7 +9,7 @@ vm_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tenure/vm
 guest_files=$repository/scripts/vm/guest
 
 image_packages=(systemd systemd-sysv dbus dbus-user-session libpam-systemd kmod busybox-static procps iproute2 iptables
-  uidmap crun runc)
+  uidmap crun runc python3)
 boot_modules=(virtio_pci virtio_blk virtio_console ext4)
 guest_modules=(overlay fuse loop)
 

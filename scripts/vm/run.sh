@@ -26,7 +26,7 @@ guest_script() {
     echo 'ln -s /payload/bin/tenure /usr/local/bin/tenure'
   fi
   if [ -d "$payload/repository" ]; then
-    printf 'mkdir -p %q && mount --bind /payload/repository %q\n' "$repository" "$repository"
+    printf 'mkdir -p %q && mount --bind /payload/repository %q && cd %q\n' "$repository" "$repository" "$repository"
   fi
   printf '%q ' "$@"
   echo
@@ -65,8 +65,8 @@ run_machine() {
   outcome=$(sed -n 's/^ended //p' "$work/status" | tr -d '\r')
   [ -n "$outcome" ] || machine_failed "$work" "the machine ended without telling how its command did"
   note "the machine ran for $((SECONDS - start)) s"
-  if [ "$outcome" != 0 ] && grep -q . "$work/console"; then
+  if [ "$outcome" != 0 ] && grep -qv 'sysrq: Resetting' "$work/console"; then
     note "its console says:"
-    tail -n 40 "$work/console"
+    grep -v 'sysrq: Resetting' "$work/console" | tail -n 40
   fi
 }
