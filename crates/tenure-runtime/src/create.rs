@@ -396,6 +396,7 @@ fn finish(
     if let Some(path) = &request.pid_file {
         write_pid_file(path, pid)?;
     }
+    undo.entry.unlock()?;
     channel.go().map_err(Error::system("let init go on"))?;
     if mode == Mode::Run {
         match channel.receive().map_err(Error::system("hear from init"))? {

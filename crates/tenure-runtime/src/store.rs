@@ -188,6 +188,13 @@ impl Entry {
         }
     }
 
+    /// Gives the lock back for everybody who shares it: init is born with a copy of the locked descriptor, and would
+    /// hold it until its program is executed.
+    pub(crate) fn unlock(&self) -> Result<(), Error> {
+        rustix::fs::flock(&self.dir, FlockOperation::Unlock)
+            .map_err(|e| Error::file("unlock", &self.path)(e.into()))
+    }
+
     /// Takes the exclusive lock if nobody holds it.
     fn try_lock(&self) -> Result<bool, Error> {
         match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
