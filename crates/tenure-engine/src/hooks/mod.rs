@@ -8,6 +8,10 @@
 //!
 //! A handler has no time limit of its own; it ends by itself or by `cancel`. Exactly one report comes of every run.
 
+mod exec;
+mod http_get;
+mod sleep;
+
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -34,14 +38,37 @@ pub struct HookContext<R> {
 pub async fn run<R: OciRuntime>(
     handler: Handler,
     context: HookContext<R>,
-    cancel: oneshot::Receiver<()>,
+    mut cancel: oneshot::Receiver<()>,
 ) -> HookReport {
-    let _ = (handler, context, cancel);
-    HookReport {
-        outcome: HookOutcome::Failed {
-            message: "not supported".to_owned(),
+    match handler {
+        Handler::Exec { command } => exec::run(command, context, cancel).await,
+        Handler::HttpGet(get) => tokio::select! {
+            report = http_get::run(get, context.network.as_deref()) => report,
+            _ = &mut cancel => cancelled(String::new()),
         },
-        output: String::new(),
+        Handler::Sleep { seconds } => tokio::select! {
+            report = sleep::run(seconds) => report,
+            _ = &mut cancel => cancelled(String::new()),
+        },
+    }
+}
+
+fn report(outcome: HookOutcome, output: String) -> HookReport {
+    HookReport {
+        outcome,
+        output,
         http_fallback: false,
     }
+}
+
+fn succeeded(output: String) -> HookReport {
+    report(HookOutcome::Succeeded, output)
+}
+
+fn failed(message: String, output: String) -> HookReport {
+    report(HookOutcome::Failed { message }, output)
+}
+
+fn cancelled(output: String) -> HookReport {
+    report(HookOutcome::Cancelled, output)
 }
