@@ -47,6 +47,7 @@
 //!
 //! "preStop, or signal": preStop if there is one and the grace is not nothing; else a sidecar whose pod ends goes to
 //! AwaitingTurn while the grace lasts, and everything else gets its signal at once. The same choice follows preStop.
+//! A start that comes to Stopped goes on to Deleting, with the order, at once when no answer is owed.
 //! "no other start": a restart that the policy would give is given up.
 //!
 //! Events:
@@ -159,7 +160,8 @@ impl ContainerMachine {
     }
 
     /// Takes on what recovery found; nothing is started any more.
-    pub(crate) fn adopt(mut self, adopted: Adopted, now: Timestamp) -> Self {
+    #[must_use]
+    pub fn adopt(mut self, adopted: Adopted, now: Timestamp) -> Self {
         self.plan.restart = tenure_spec::RestartPolicy::Never;
         self.restart_count = adopted.restart_count;
         self.last = adopted.last;

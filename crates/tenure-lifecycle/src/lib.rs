@@ -40,7 +40,7 @@ pub use event::{
 };
 pub use exit::{Exit, ExitStatus};
 pub use plan::{ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, HandlerKind, PodPlan};
-pub use pod::{PodMachine, Rejected};
+pub use pod::{PodMachine, PodStage, Rejected};
 pub use status::{Condition, ConditionType, ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
 pub use stop::Grace;
 pub use time::Timestamp;

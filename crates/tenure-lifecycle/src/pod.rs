@@ -12,12 +12,13 @@
 //!
 //! # The table
 //!
-//! `·` = absorbed; container events go to the container's machine in every state.
+//! `·` = absorbed; container events go to the container's machine in every state, and wake an adopted pod as every
+//! event does. A request that changes nothing is told all the same.
 //!
 //! | State | Begin | SandboxCreated | SandboxFailed | SandboxRemoved | Stop | Kill | due |
 //! |---|---|---|---|---|---|---|---|
 //! | New | create sandbox → CreatingSandbox | · | · | · | → Finished | → Finished | · |
-//! | Adopted | → Active | · | · | · | → Ending | → Ending, kills | · |
+//! | Adopted | → Active | → Active | → Active | → Active | → Ending | → Ending, kills | → Active |
 //! | CreatingSandbox | · | → Active | → Finished, phase Failed | · | nothing will be created | as Stop | · |
 //! | CreatingSandbox, to end | · | remove sandbox → RemovingSandbox | → Finished, phase Failed | · | · | · | · |
 //! | Active | · | · | · | · | → Ending | → Ending, kills | activeDeadlineSeconds: → Ending |
@@ -88,6 +89,19 @@ pub(crate) enum Life {
     RemovingSandbox { end: End },
     /// Nothing is left.
     Finished { end: End, at: Timestamp },
+}
+
+/// Where the pod is, for logs: the first column of this module's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)] // The table explains the names.
+pub enum PodStage {
+    New,
+    Adopted,
+    CreatingSandbox,
+    Active,
+    Ending,
+    RemovingSandbox,
+    Finished,
 }
 
 /// The end of a pod: since when, and why.
@@ -230,6 +244,19 @@ impl PodMachine {
     /// True once `Action::Finish` was given.
     pub fn is_finished(&self) -> bool {
         matches!(self.life, Life::Finished { .. })
+    }
+
+    /// Where the pod is, for logs.
+    pub fn stage(&self) -> PodStage {
+        match &self.life {
+            Life::New => PodStage::New,
+            Life::Adopted => PodStage::Adopted,
+            Life::CreatingSandbox { .. } => PodStage::CreatingSandbox,
+            Life::Active { .. } => PodStage::Active,
+            Life::Ending { .. } => PodStage::Ending,
+            Life::RemovingSandbox { .. } => PodStage::RemovingSandbox,
+            Life::Finished { .. } => PodStage::Finished,
+        }
     }
 
     /// The state of a container's machine, for logs: the table of `container` tells the names.
