@@ -160,7 +160,8 @@ fn init(mut setup: Setup<'_>, channel: &Channel) -> Failure {
     match &setup.start {
         Start::AtOnce => execute(&setup, &program),
         Start::OnRequest(start, exec) => {
-            if !wait_for_start(start) {
+            // The runtime process may end only now: before, its end would have been ours.
+            if channel.send(&Message::Ready).is_err() || !wait_for_start(start) {
                 sys::exit_now(1);
             }
             let failure = execute(&setup, &program);

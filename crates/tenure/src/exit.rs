@@ -326,7 +326,7 @@ mod tests {
     fn a_missing_program_is_127_and_an_unusable_one_126() {
         let missing = tenure_runtime::Error::ProgramNotFound {
             program: "nope".into(),
-            reason: "executable file not found in $PATH",
+            reason: "executable file not found in $PATH".into(),
         };
         let error = CommandError::from(missing);
         assert_eq!(error.code(Class::Run), Code(127));

@@ -171,8 +171,7 @@ pub(crate) fn own_process(
     id: &ContainerId,
     overrides: &ProcessOverrides,
 ) -> Result<Process, CommandError> {
-    let config = tenure_runtime::load_config(&runtime.state(id)?.bundle)?;
-    Ok(tenure_runtime::exec_process(&config, overrides)?)
+    Ok(tenure_runtime::exec_process(&runtime.config(id)?, overrides)?)
 }
 
 /// What the options change in the container's own process.
