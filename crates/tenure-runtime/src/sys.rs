@@ -19,7 +19,8 @@ pub(crate) enum Cloned {
 /// Forks with the namespace `flags`, optionally straight into a cgroup of the unified hierarchy.
 ///
 /// The child is a copy of this process, as after `fork`, but is not known to the C library. It is for
-/// single-threaded processes only.
+/// single-threaded processes only. The child starts with no signal blocked and SIGPIPE as it is by default: a caller
+/// that forwards signals has blocked them, Rust's own start-up ignores SIGPIPE, and programs inherit both.
 pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     let mut pidfd: RawFd = -1;
     // SAFETY: an all-zero clone_args is the documented default of every field.
@@ -40,10 +41,24 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<C
     // outlive the call. The process has one thread, so no lock can be held by another one in the copy.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &mut args, size_of::<libc::clone_args>()) };
     match i32::try_from(pid) {
-        Ok(0) => Ok(Cloned::Child),
+        Ok(0) => {
+            reset_signals();
+            Ok(Cloned::Child)
+        }
         // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.
         Ok(pid) if pid > 0 => Ok(Cloned::Parent(pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Blocks no signal and gives SIGPIPE its default action. Neither call can fail with these arguments.
+fn reset_signals() {
+    // SAFETY: `set` is initialised by sigemptyset before it is read; SIG_DFL names no handler.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }
 
