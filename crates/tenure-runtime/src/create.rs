@@ -27,6 +27,7 @@ use crate::cgroup::Hierarchies;
 use crate::channel::{Channel, Message};
 use crate::config::{self, Config};
 use crate::console;
+use crate::failure::Failure;
 use crate::hook::Point;
 use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
@@ -261,7 +262,9 @@ impl Birth<'_> {
         drop((pid_namespace, theirs, setup));
         let mut child = Child::new(pid, pidfd);
         if new_user {
-            if let Err(error) = write_mappings(self.spec, self.linux, pid) {
+            let ready = write_mappings(self.spec, self.linux, pid)
+                .and_then(|()| limit(self.process, Some(pid)).map_err(Into::into));
+            if let Err(error) = ready {
                 self.undo.child = Some(child);
                 return Err(error);
             }
@@ -275,7 +278,6 @@ impl Birth<'_> {
         );
         self.undo.child = Some(child);
         self.undo.entry.save(&self.undo.record)?;
-        limit(self.process, self.undo.child.as_ref().map_or(0, |c| c.pid))?;
         Ok(ours)
     }
 
@@ -327,8 +329,11 @@ impl Birth<'_> {
     }
 }
 
-/// Sets what a process may not set for itself in a user namespace: resource limits and the OOM score.
-pub(crate) fn limit(process: &Process, pid: i32) -> Result<(), Error> {
+/// Sets resource limits and the OOM score of a process: of the caller where `pid` is `None`.
+///
+/// Init sets its own while it still is who the runtime is: another user's cannot be set without CAP_SYS_RESOURCE, and
+/// init changes its user when it likes. In a new user namespace it is the parent that sets them, before init goes on.
+pub(crate) fn limit(process: &Process, pid: Option<i32>) -> Result<(), Failure> {
     for limit in process.rlimits().iter().flatten() {
         let Some(resource) = resource(&limit.typ().to_string()) else {
             continue;
@@ -338,24 +343,13 @@ pub(crate) fn limit(process: &Process, pid: i32) -> Result<(), Error> {
             current: infinite(limit.soft()),
             maximum: infinite(limit.hard()),
         };
-        rustix::process::prlimit(Pid::from_raw(pid), resource, new).map_err(|errno| Error::Init {
-            reason: format!(
-                "cannot set {} to {}:{}: {}",
-                limit.typ(),
-                limit.soft(),
-                limit.hard(),
-                crate::failure::reason_of(&errno.into())
-            ),
-        })?;
+        let what = format!("set {} to {}:{}", limit.typ(), limit.soft(), limit.hard());
+        rustix::process::prlimit(pid.and_then(Pid::from_raw), resource, new).map_err(Failure::step(what))?;
     }
     if let Some(score) = process.oom_score_adj() {
-        let path = format!("/proc/{pid}/oom_score_adj");
-        fs::write(&path, score.to_string()).map_err(|error| Error::Init {
-            reason: format!(
-                "cannot set oomScoreAdj to {score}: {}",
-                crate::failure::reason_of(&error)
-            ),
-        })?;
+        let of = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+        fs::write(format!("/proc/{of}/oom_score_adj"), score.to_string())
+            .map_err(Failure::step(format!("set oomScoreAdj to {score}")))?;
     }
     Ok(())
 }

@@ -111,7 +111,6 @@ fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
     };
     drop((pid_namespace, theirs));
     let child = Child::new(pid, pidfd);
-    limit(setup.process, pid)?;
     Ok((ours, child))
 }
 
@@ -164,6 +163,7 @@ fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
 }
 
 fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
+    limit(setup.process, None)?;
     let affinity = setup.process.exec_cpu_affinity().as_ref();
     pin(affinity.and_then(|a| a.initial().as_deref()))?;
     setup

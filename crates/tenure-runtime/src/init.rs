@@ -14,6 +14,7 @@ use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
 use crate::cgroup::{Cgroups, Entrance};
 use crate::channel::{Channel, Message, encode};
+use crate::create::limit;
 use crate::failure::Failure;
 use crate::hook::Point;
 use crate::namespace::{Namespaces, time_offsets};
@@ -77,7 +78,9 @@ fn before_init(setup: &Setup<'_>, channel: &Channel) -> Result<bool, Failure> {
         .enter()
         .map_err(Failure::step("enter the container's cgroups"))?;
     let namespaces = &setup.namespaces;
-    if namespaces.user.is_new() && !channel.wait_for_go() {
+    if !namespaces.user.is_new() {
+        limit(setup.process, None)?;
+    } else if !channel.wait_for_go() {
         sys::exit_now(1);
     }
     if let Some(user) = namespaces.user.joined() {
