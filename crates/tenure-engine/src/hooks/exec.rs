@@ -5,7 +5,7 @@ use tenure_supervise::ProcessExit;
 use tenure_supervise::stdio::OutputPipe;
 use tokio::sync::oneshot;
 
-use super::{HookContext, cancelled, failed, succeeded};
+use super::{HookContext, cancelled, failed, succeeded, told};
 use crate::oci::{ExecRequest, OciRuntime, RuntimeExec};
 
 /// How much of what a handler writes is kept, in bytes. The rest is read and let go, so that the handler never waits.
@@ -53,18 +53,19 @@ async fn attend(
     mut kept: Kept,
     mut cancel: oneshot::Receiver<()>,
 ) -> HookReport {
-    let mut told = false;
+    let mut is_cancelled = false;
+    let mut is_open = true;
     let mut buffer = [0; 4096];
     let exit = loop {
         tokio::select! {
             exit = process.pidfd.wait() => break exit,
-            read = pipe.read(&mut buffer) => match read {
+            read = pipe.read(&mut buffer), if is_open => match read {
                 Ok(count) if count > 0 => kept.add(&buffer[..count]),
-                // Nobody can write any more: only the end is awaited.
-                Ok(_) | Err(_) => break process.pidfd.wait().await,
+                // Nobody can write any more; the program may go on all the same.
+                Ok(_) | Err(_) => is_open = false,
             },
-            _ = &mut cancel, if !told => {
-                told = true;
+            _ = &mut cancel, if !is_cancelled => {
+                is_cancelled = true;
                 kill(&process);
             }
         }
@@ -72,19 +73,13 @@ async fn attend(
     kept.drain(pipe);
     let output = kept.text();
     match exit {
-        _ if told => cancelled(output),
+        _ if is_cancelled => cancelled(output),
         Ok(ProcessExit::Code(0)) => succeeded(output),
         Ok(ProcessExit::Code(code)) => failed(format!("exited with code {code}"), output),
         Ok(ProcessExit::Signal(signal)) => failed(format!("was ended by signal {signal}"), output),
         Ok(ProcessExit::Unknown) => failed("ended in an unknown way".to_owned(), output),
         Err(error) => failed(format!("cannot be watched: {error}"), output),
     }
-}
-
-/// An error and what is behind it, in one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The program, and the runtime's process that waits for it. Either may have ended by itself.

@@ -1,30 +1,37 @@
 //! The httpGet handler (`lifecycle-semantics 2.5` to `2.9`): one GET from inside the pod's network namespace.
 //!
-//! The status is not looked at; only a transport error fails. Redirects are followed within the host name, ten at
-//! most. Certificates are not verified. HTTPS answered by plain HTTP is tried once more without TLS and without
-//! `Authorization`.
+//! The status is not looked at; only a transport error fails. Redirects are followed within the host name. HTTPS
+//! answered by plain HTTP is tried once more without TLS and without `Authorization`. Nothing else is tried again,
+//! and nothing has a time limit but the look-up of a name.
 
 mod request;
+mod resolve;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::pin::pin;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::LOCATION;
+use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tenure_lifecycle::HookReport;
 use tenure_spec::{HttpGet, Scheme};
 use tenure_supervise::netns;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
-use super::{failed, succeeded};
+use super::{failed, succeeded, told};
 use request::Target;
+use resolve::Resolver;
 
-/// How many redirects are followed (`lifecycle-semantics 2.8`).
-const MOST_REDIRECTS: usize = 10;
+/// How many requests one handler makes at most, all but the first after a redirect (`lifecycle-semantics 2.8`).
+const MOST_REQUESTS: usize = 10;
 /// How much of a body is read at the most (`lifecycle-semantics 2.8`), in bytes.
 const BODY_READ: usize = 10 * 1024;
 /// How much of a body is shown, in bytes.
@@ -32,39 +39,50 @@ const BODY_SHOWN: usize = 1024;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
-    /// The name is in no hosts file.
-    #[error("cannot find the address of {0}")]
-    Resolve(String),
+enum HttpError {
+    /// No address for a name.
+    #[error("cannot find the address of {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// No connection.
-    #[error("cannot connect to {address}: {source}")]
+    #[error("cannot connect to {address}")]
     Connect {
         /// Where to.
-        address: String,
+        address: SocketAddr,
         /// Why not.
         source: io::Error,
     },
     /// No TLS session.
-    #[error("cannot speak TLS with {address}: {source}")]
+    #[error("cannot speak TLS with {host}")]
     Tls {
         /// With whom.
-        address: String,
+        host: String,
         /// Why not.
         source: io::Error,
     },
     /// The manifest's values make no request.
-    #[error("cannot make the request: {0}")]
+    #[error("cannot make the request")]
     Request(#[from] hyper::http::Error),
     /// No answer, or a bad one.
-    #[error("no answer from {address}: {source}")]
+    #[error("no answer from {host}")]
     Answer {
         /// From whom.
-        address: String,
+        host: String,
         /// Why not.
         source: hyper::Error,
     },
+    /// An answer leads nowhere.
+    #[error("cannot follow the redirect to {location}")]
+    Redirect {
+        /// Where to.
+        location: String,
+    },
     /// It goes round in circles.
-    #[error("stopped after {MOST_REDIRECTS} redirects")]
+    #[error("stopped after {MOST_REQUESTS} redirects")]
     Redirects,
 }
 
@@ -73,10 +91,11 @@ impl HttpError {
     fn is_plain_answer(&self) -> bool {
         match self {
             Self::Tls { source, .. } => tls::is_plain_answer(source),
-            Self::Resolve(_)
+            Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Request(_)
             | Self::Answer { .. }
+            | Self::Redirect { .. }
             | Self::Redirects => false,
         }
     }
@@ -93,101 +112,144 @@ pub(super) async fn run(get: HttpGet, network: Option<&Path>) -> HookReport {
                     http_fallback: true,
                     ..succeeded(output)
                 },
-                Err(error) => failed(error.to_string(), String::new()),
+                // What was asked for is what failed.
+                Err(_) => failed(told(&error), String::new()),
             }
         }
-        Err(error) => failed(error.to_string(), String::new()),
+        Err(error) => failed(told(&error), String::new()),
     }
 }
 
 async fn fetch(mut target: Target, network: Option<&Path>) -> Result<String, HttpError> {
-    for _ in 0..=MOST_REDIRECTS {
-        let response = ask(&target, network).await?;
-        match redirect(&target, &response) {
-            Some(next) => target = next,
-            None => return Ok(show(response).await),
-        }
+    let host = target.host().to_owned();
+    for _ in 0..MOST_REQUESTS {
+        let answer = ask(&target, network).await?;
+        let Some(location) = answer.redirect() else {
+            return Ok(answer.text);
+        };
+        target = match target.moved_to(location) {
+            // An answer that leads to another host is the answer.
+            Some(next) if next.host() != host => return Ok(answer.text),
+            Some(next) => next,
+            None => {
+                let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+                return Err(HttpError::Redirect { location });
+            }
+        };
     }
     Err(HttpError::Redirects)
 }
 
-/// Where the answer leads, if that is within the same host name.
-fn redirect(target: &Target, response: &Response<Incoming>) -> Option<Target> {
-    let followed = [
-        StatusCode::MOVED_PERMANENTLY,
-        StatusCode::FOUND,
-        StatusCode::SEE_OTHER,
-        StatusCode::TEMPORARY_REDIRECT,
-        StatusCode::PERMANENT_REDIRECT,
-    ];
-    if !followed.contains(&response.status()) {
-        return None;
-    }
-    target.moved_to(response.headers().get(LOCATION)?.to_str().ok()?)
-}
-
-async fn ask(target: &Target, network: Option<&Path>) -> Result<Response<Incoming>, HttpError> {
-    let address = target.address()?;
-    let stream = netns::connect(network, address)
-        .await
-        .map_err(|source| HttpError::Connect {
-            address: address.to_string(),
-            source,
-        })?;
+async fn ask(target: &Target, network: Option<&Path>) -> Result<Answer, HttpError> {
     let request = target.request()?;
-    if target.is_tls() {
-        let stream = tls::connect(target.host(), stream)
-            .await
-            .map_err(|source| HttpError::Tls {
-                address: address.to_string(),
-                source,
-            })?;
-        send(stream, request, address.to_string()).await
+    let host = target.host().to_owned();
+    let stream = connect(target, network).await?;
+    let answer = if target.is_tls() {
+        match tls::connect(&host, stream).await {
+            Ok(stream) => exchange(stream, request).await,
+            Err(source) => return Err(HttpError::Tls { host, source }),
+        }
     } else {
-        send(stream, request, address.to_string()).await
-    }
+        exchange(stream, request).await
+    };
+    answer.map_err(|source| HttpError::Answer { host, source })
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    stream: S,
-    request: Request<Empty<Bytes>>,
-    address: String,
-) -> Result<Response<Incoming>, HttpError> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|source| HttpError::Answer {
-            address: address.clone(),
-            source,
-        })?;
-    // It ends with the response's body.
-    tokio::task::spawn_local(async move {
-        // What goes wrong on the connection is told by the request.
-        let _ = connection.await;
-    });
-    sender
-        .send_request(request)
-        .await
-        .map_err(|source| HttpError::Answer { address, source })
-}
-
-/// The status line and the beginning of the body.
-async fn show(response: Response<Incoming>) -> String {
-    let mut text = format!("HTTP {}", response.status());
-    let mut body = response.into_body();
-    let mut bytes = Vec::new();
-    while bytes.len() < BODY_READ {
-        match body.frame().await {
-            Some(Ok(frame)) => bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
-            // An answer that breaks off was an answer all the same.
-            Some(Err(_)) | None => break,
+/// Connects to the first of the host's addresses that takes it, one attempt each.
+async fn connect(target: &Target, network: Option<&Path>) -> Result<TcpStream, HttpError> {
+    let addresses = match target.host().parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            let resolver = Resolver::of_the_host();
+            let found = resolver.addresses(target.host(), network).await;
+            found.map_err(|source| HttpError::Resolve {
+                host: target.host().to_owned(),
+                source,
+            })?
+        }
+    };
+    let mut failure = HttpError::Resolve {
+        host: target.host().to_owned(),
+        source: io::Error::new(io::ErrorKind::NotFound, "it has none"),
+    };
+    for address in addresses {
+        let address = SocketAddr::new(address, target.port());
+        match netns::connect(network, address).await {
+            Ok(stream) => return Ok(stream),
+            Err(source) => failure = HttpError::Connect { address, source },
         }
     }
-    bytes.truncate(BODY_SHOWN);
-    if let Ok(body) = std::str::from_utf8(&bytes)
-        && !body.trim().is_empty()
-    {
-        text.push('\n');
-        text.push_str(body);
+    Err(failure)
+}
+
+/// Sends the request and reads the answer; the connection ends with it.
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    request: Request<Empty<Bytes>>,
+) -> Result<Answer, hyper::Error> {
+    let mut protocol = hyper::client::conn::http1::Builder::new();
+    protocol.title_case_headers(true);
+    let (mut sender, connection) = protocol.handshake(TokioIo::new(stream)).await?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        Ok(Answer::read(response).await)
+    };
+    let (mut exchange, connection) = (pin!(exchange), pin!(connection));
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // What went wrong on the connection is told by the request.
+        _ = connection => exchange.await,
     }
-    text
+}
+
+/// What is used of an answer.
+struct Answer {
+    status: StatusCode,
+    location: Option<HeaderValue>,
+    /// The status and the beginning of the body, for people.
+    text: String,
+}
+
+impl Answer {
+    async fn read(response: Response<Incoming>) -> Self {
+        let status = response.status();
+        let location = response.headers().get(LOCATION).cloned();
+        let mut answer = Self {
+            status,
+            location,
+            text: format!("HTTP {status}"),
+        };
+        if answer.redirect().is_none() {
+            let body = beginning(response.into_body()).await;
+            if !body.trim().is_empty() && !body.contains('\0') {
+                answer.text = format!("{}\n{body}", answer.text);
+            }
+        }
+        answer
+    }
+
+    /// Where it leads.
+    fn redirect(&self) -> Option<&HeaderValue> {
+        let leads = matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        self.location
+            .as_ref()
+            .filter(|location| leads && !location.is_empty())
+    }
+}
+
+/// Reads a body as far as it is read at all; gives its beginning.
+async fn beginning(mut body: Incoming) -> String {
+    let mut bytes = Vec::new();
+    let mut read = 0;
+    while read < BODY_READ {
+        // An answer that breaks off was an answer all the same.
+        let Some(Ok(frame)) = body.frame().await else {
+            break;
+        };
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        read += data.len();
+        let room = BODY_SHOWN.saturating_sub(bytes.len()).min(data.len());
+        bytes.extend_from_slice(&data[..room]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -9,6 +9,8 @@
 //! A handler has no time limit of its own; it ends by itself or by `cancel`. Exactly one report comes of every run.
 
 mod exec;
+#[cfg(test)]
+mod exec_tests;
 mod http_get;
 mod sleep;
 
@@ -71,4 +73,10 @@ fn failed(message: String, output: String) -> HookReport {
 
 fn cancelled(output: String) -> HookReport {
     report(HookOutcome::Cancelled, output)
+}
+
+/// An error and what is behind it, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
