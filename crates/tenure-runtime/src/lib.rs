@@ -2,6 +2,7 @@
 //!
 //! It does not know pods, lifecycle handlers, grace periods, or any async runtime.
 
+mod bpf;
 mod cgroup;
 mod channel;
 mod config;

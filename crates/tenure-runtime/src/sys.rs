@@ -5,6 +5,8 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::bpf::BpfInstruction;
+
 /// The C library's own constant is of a type too narrow for it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -244,4 +246,69 @@ pub(crate) fn sched_setattr(attr: &SchedAttr) -> io::Result<()> {
     };
     // SAFETY: `attr` has the layout of struct sched_attr (first version) and tells its own size.
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(&attr), 0u32) }).map(drop)
+}
+
+/// The leading fields of union bpf_attr for BPF_PROG_LOAD.
+#[repr(C)]
+#[derive(Default)]
+struct BpfLoad {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+}
+
+/// The leading fields of union bpf_attr for BPF_PROG_ATTACH.
+#[repr(C)]
+#[derive(Default)]
+struct BpfAttach {
+    target: u32,
+    program: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Loads a program that judges the use of devices and attaches it to a cgroup of the unified hierarchy.
+pub(crate) fn attach_device_program(cgroup: BorrowedFd<'_>, program: &[BpfInstruction]) -> io::Result<()> {
+    const PROG_LOAD: i32 = 5;
+    const PROG_ATTACH: i32 = 8;
+    const TYPE_CGROUP_DEVICE: u32 = 15;
+    const CGROUP_DEVICE: u32 = 6;
+    const ALLOW_MULTI: u32 = 2;
+    let load = BpfLoad {
+        program_type: TYPE_CGROUP_DEVICE,
+        instruction_count: u32::try_from(program.len()).map_err(io::Error::other)?,
+        instructions: program.as_ptr() as u64,
+        license: c"Apache-2.0".as_ptr() as u64,
+    };
+    // SAFETY: the kernel reads `load` (whose size is passed, what follows counts as zero), the instructions, which
+    // have the layout of struct bpf_insn, and a C string; all outlive the call.
+    let fd = check(unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            PROG_LOAD,
+            std::ptr::from_ref(&load),
+            size_of::<BpfLoad>(),
+        )
+    })?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just opened this descriptor for us (close-on-exec) and nobody else knows it.
+    let loaded = unsafe { OwnedFd::from_raw_fd(fd) };
+    let number = |fd: i32| u32::try_from(fd).map_err(io::Error::other);
+    let attach = BpfAttach {
+        target: number(cgroup.as_raw_fd())?,
+        program: number(loaded.as_raw_fd())?,
+        attach_type: CGROUP_DEVICE,
+        flags: ALLOW_MULTI,
+    };
+    // SAFETY: the kernel reads `attach`, whose size is passed; it takes its own reference to the program.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            PROG_ATTACH,
+            std::ptr::from_ref(&attach),
+            size_of::<BpfAttach>(),
+        )
+    })
+    .map(drop)
 }

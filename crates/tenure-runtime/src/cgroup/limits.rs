@@ -6,7 +6,7 @@ use libcontainer::oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, LinuxThrottleDevice,
 };
 
-use super::{V1Cgroup, write_limit};
+use super::{V1Cgroup, devices, write_limit};
 use crate::Error;
 
 /// One value for one file of one controller.
@@ -39,6 +39,7 @@ impl Limits {
 
 /// Finds values that no kernel takes. Returns the place below `linux.resources` and the reason.
 pub(crate) fn validate(resources: &LinuxResources) -> Result<(), (String, String)> {
+    devices::validate(resources.devices().as_deref().unwrap_or_default())?;
     if let Some(memory) = resources.memory() {
         if memory.swappiness().is_some_and(|s| s > 100) {
             return Err(("memory.swappiness".into(), "must be 0 to 100".into()));
