@@ -358,6 +358,34 @@ fn a_frozen_process_is_killed() {
 }
 
 #[test]
+fn a_kill_for_want_of_memory_is_counted() {
+    if skip() {
+        return;
+    }
+    let pod = new_cgroup("memory");
+    let app = pod.0.create_child("app").unwrap();
+    let path = pod.0.child_path("app");
+    let limits = [
+        format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
+        format!("/sys/fs/cgroup{path}/memory.max"),
+    ];
+    let limit = limits.iter().find(|file| Path::new(file).exists()).unwrap();
+    fs::write(limit, (16 << 20).to_string()).unwrap();
+    let (gate, open) = std::io::pipe().unwrap();
+    let script = "read x; exec tail /dev/zero";
+    let hungry = Spawn::new(Path::new("/bin/sh"))
+        .args(["-c", script])
+        .stdin(gate.into())
+        .spawn()
+        .unwrap();
+    app.add(hungry.pid).unwrap();
+    assert_eq!(oom_kills(&path).unwrap(), Some(0));
+    drop(open);
+    assert_eq!(hungry.pidfd.wait_blocking().unwrap(), ProcessExit::Signal(9));
+    assert_eq!(oom_kills(&path).unwrap(), Some(1));
+}
+
+#[test]
 fn a_cgroup_path_that_could_leave_its_place_is_refused() {
     for path in ["", "/tenure", "../x", "a/../../b", "."] {
         assert!(Cgroup::open(Path::new(path)).is_err(), "{path}");

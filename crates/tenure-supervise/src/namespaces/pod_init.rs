@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::error::Context;
+use crate::memory::release_code;
 use crate::sys;
 
 /// What it says on its stdout once it is isolated; anything else is the reason why it could not.
@@ -53,6 +54,8 @@ fn prepare() -> io::Result<()> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-998");
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .context("cannot open", "/dev/null")?;
+    // While there is a /proc to see the mappings in; without it they only cost more memory.
+    let _ = release_code();
     leave_the_file_system().context("cannot leave the host's file system", "")?;
     sys::drop_capabilities().context("cannot drop capabilities", "")?;
     prctl::set_no_new_privs()?;
