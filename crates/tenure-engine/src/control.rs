@@ -79,16 +79,19 @@ pub(crate) fn short_name(socket: &Path) -> io::Result<(File, PathBuf)> {
     Ok((folder, short))
 }
 
-/// Begins to listen; requests wait in the socket until [`serve`] is run.
+/// Begins to listen; requests wait in the socket until [`serve`] is run. The socket gets its name only once it listens:
+/// who finds it is heard.
 pub(crate) fn listen(dir: &PodDir) -> io::Result<UnixListener> {
     let path = dir.control();
-    match std::fs::remove_file(&path) {
+    let unnamed = path.with_extension("new");
+    match std::fs::remove_file(&unnamed) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let (_folder, short) = short_name(&path)?;
+    let (_folder, short) = short_name(&unnamed)?;
     let listener = UnixListener::bind(short)?;
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+    std::fs::set_permissions(&unnamed, PermissionsExt::from_mode(0o600))?;
+    std::fs::rename(&unnamed, &path)?;
     Ok(listener)
 }
 
