@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The bind mounts keep the namespaces alive without a process, also when their maker dies; only a PID namespace
-//! lives as long as its process 1, so that one is given a process of ours: [`pod_init`].
+//! lives as long as its process 1, so that one is given a process of ours: [`pod_init()`].
 
 mod pod_init;
 
@@ -156,7 +156,7 @@ pub struct PodInit {
     pub pidfd: PidFd,
 }
 
-/// Starts `binary argument` (Tenure's hidden `pod-init`, which calls [`pod_init`]) as process 1 of a new PID
+/// Starts `binary argument` (Tenure's hidden `pod-init`, which calls [`pod_init()`]) as process 1 of a new PID
 /// namespace and binds that namespace on `dir/pid`; `dir` exists. Returns when the process has isolated itself: its
 /// containers find nothing of the host through it. After an error nothing is left. Needs Linux 5.12.
 pub fn create_pid(dir: &Path, binary: &Path, argument: &str) -> io::Result<PodInit> {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use tenure_supervise::namespaces::{create_pid, pod_init, remove};
+use tenure_supervise::namespaces::{PodInit, create_pid, pod_init, remove};
 use tenure_supervise::pidfd::PidFd;
 use tenure_supervise::process::Spawn;
 use tenure_supervise::{ProcessExit, mount};
@@ -34,6 +34,7 @@ fn process_one_of_a_pod_is_isolated_reaps_and_ends_all() {
     let own = std::env::current_exe().unwrap();
     let before = std::time::Instant::now();
     let init = create_pid(directory.path(), &own, "pod-init").unwrap();
+    let _cleared = Cleared(directory.path(), &init);
     println!("create_pid: {:?}", before.elapsed());
     assert_isolated(init.pid);
     let orphan = assert_reaps(init.pid, &directory.path().join("pid"));
@@ -56,6 +57,17 @@ fn process_one_of_a_pod_is_isolated_reaps_and_ends_all() {
     remove(directory.path()).unwrap();
     assert!(mount::mounts_below(directory.path()).unwrap().is_empty());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Leaves nothing of a test that fails.
+struct Cleared<'a>(&'a Path, &'a PodInit);
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        let _ = self.1.pidfd.signal(libc::SIGKILL);
+        let _ = self.1.pidfd.wait_blocking();
+        let _ = remove(self.0);
+    }
 }
 
 /// Nothing of the host is to be found through it.
