@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+pub mod monitor;
 pub mod simulator;
 
 use std::time::Duration;
