@@ -2,7 +2,7 @@
 # Runs a command in a resumed machine, with its output as ours. Sourced by scripts/vm-test.
 
 # Seconds that the machine is given less than the script, so that it can tell what it was at.
-reserve=15
+reserve=30
 
 # Variables that mean something to tests, passed on where they are set here.
 passed_on=(TENURE_RUNTIME TENURE_LOG RUST_BACKTRACE RUST_LOG)

@@ -17,7 +17,7 @@ build_tests() {
   packages=("${@/#/--package=}")
   step "Building the tests of $*" >&2
   link_seccomp_statically
-  RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" cargo test --no-run --locked --profile "$profile" \
+  RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" attend cargo test --no-run --locked --profile "$profile" \
     --target "$(host_triple)" "${packages[@]}" --message-format=json-render-diagnostics >"$artifacts"
   jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable != null)
     | (.package_id | capture("/(?<folder>[^/#]+)#((?<name>[^@]+)@)?[^@]*$")) as $package
@@ -89,14 +89,14 @@ needs_product() {
 ship_product() {
   local product=$binary
   if [ -z "$product" ]; then
-    "$repository/scripts/build" --profile fast
+    attend "$repository/scripts/build" --profile fast
     product=$target_directory/tenure
   fi
   # ldd calls one that is position-independent "statically linked", and one that is not no dynamic executable.
   ! ldd "$product" 2>/dev/null | grep -q '=>\|/ld-' || fail "$product is not a static executable"
   mkdir "$payload/bin"
   cp "$product" "$payload/bin/tenure"
-  "$repository/scripts/build-bundles"
+  attend "$repository/scripts/build-bundles"
 }
 
 # The source tree, which tests find where they were built.
