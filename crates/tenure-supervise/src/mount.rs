@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use rustix::fs::{Mode, OFlags};
@@ -22,7 +23,7 @@ pub struct BindOptions {
 }
 
 /// Mounts an overlay of `upper` over `lower` on `target`. Any character may be in the paths. `upper` and `work` are
-/// empty folders of one file system, which cannot itself be an overlay.
+/// empty folders of one file system, which cannot itself be an overlay; they serve one mount only.
 ///
 /// Devices and set-user-id programs work in it, as in the folder that it stands for: what may be done with them is
 /// decided by the container's own configuration (noNewPrivileges, device rules).
@@ -37,9 +38,15 @@ pub fn overlay(lower: &Path, upper: &Path, work: &Path, target: &Path) -> io::Re
         path(&work)
     );
     let kind = Some("overlay");
-    mount(kind, target, kind, MsFlags::empty(), Some(options.as_str()))
-        .context("cannot mount an overlay on", target.display())
-        .map_err(|error| explain_overlay(error, &upper))
+    let mount = |options: &str| mount(kind, target, kind, MsFlags::empty(), Some(options));
+    // What is written goes with the mount: unmounting need not wait for the disk to have it all. Before Linux 5.10 it
+    // does.
+    match mount(&format!("{options},volatile")) {
+        Err(Errno::EINVAL) => mount(&options),
+        result => result,
+    }
+    .context("cannot mount an overlay on", target.display())
+    .map_err(|error| explain_overlay(error, &upper))
 }
 
 /// Says so when the upper folder lies where overlayfs cannot write.
