@@ -14,9 +14,11 @@ const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Removes a container; one that lives only by `force`.
 pub(crate) fn delete(entry: &Entry, force: bool) -> Result<(), Error> {
+    // Before the lock: its holder may be a create that a hook holds up.
     if force {
-        // Before the lock: its holder may be the very process that has to go.
         end(entry)?;
+    } else if let Ok(record) = entry.load() {
+        refuse_alive(entry, judge(entry, &record).status)?;
     }
     match entry.lock() {
         // It cleaned up after itself.
@@ -41,18 +43,24 @@ pub(crate) fn delete(entry: &Entry, force: bool) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     let Judged { status, init } = judge(entry, &record);
+    if !force {
+        refuse_alive(entry, status)?;
+    }
     if let Some(init) = init {
-        if !force {
-            return Err(Error::CannotDelete {
-                id: entry.id.to_string(),
-                status,
-            });
-        }
         kill_and_wait(entry, init.as_fd())?;
     }
     record.cgroups.remove()?;
     poststop(entry, &record);
     entry.remove()
+}
+
+/// Only what has stopped may be deleted without force.
+fn refuse_alive(entry: &Entry, status: Status) -> Result<(), Error> {
+    if status == Status::Stopped {
+        return Ok(());
+    }
+    let id = entry.id.to_string();
+    Err(Error::CannotDelete { id, status })
 }
 
 /// Kills init, and the creator of a container that is still being made.

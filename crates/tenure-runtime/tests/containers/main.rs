@@ -1,0 +1,33 @@
+//! Containers for real: every operation in a process of its own, with one thread, as the library wants it.
+//!
+//! The executable is its own driver: `containers operate ROOT COMMAND ...` performs one operation. Needs root; without
+//! it the tests fail, unless `TENURE_SKIP_ROOT=1` leaves them out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
+
+mod attack;
+mod exec;
+mod fixture;
+mod harness;
+mod hooks;
+mod isolation;
+mod life;
+mod operate;
+mod refusal;
+mod resources;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|a| a == "operate") {
+        std::process::exit(operate::operate(&args[1..]));
+    }
+    let groups = [
+        life::TESTS,
+        refusal::TESTS,
+        exec::TESTS,
+        hooks::TESTS,
+        isolation::TESTS,
+        resources::TESTS,
+        attack::TESTS,
+    ];
+    std::process::exit(harness::run(&groups.concat(), &args));
+}
