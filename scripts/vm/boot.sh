@@ -78,7 +78,6 @@ start_machine() {
   env -C "$work" TMPDIR="$work" setpriv --pdeathsig KILL \
     qemu-system-x86_64 "${arguments[@]}" "$@" <&0 >"$work/qemu.log" 2>&1 &
   machine=$!
-  kill_at_exit "$machine"
 }
 
 kernel_command_line() {

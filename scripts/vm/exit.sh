@@ -3,23 +3,12 @@
 # scripts/vm-test. Processes die with the script even when it is killed (setpriv --pdeathsig); directories that it then
 # leaves carry its process id and are removed by the next run.
 
-attended=
-processes_to_kill=()
 directories_to_remove=()
-watchdog=
 
 # Runs a program that may take long. Signals and the time limit end it at once, where bash alone would wait for it.
 attend() {
-  local status=0
   setpriv --pdeathsig KILL "$@" <&0 &
-  attended=$!
-  wait "$attended" || status=$?
-  attended=
-  return "$status"
-}
-
-kill_at_exit() {
-  processes_to_kill+=("$1")
+  wait $!
 }
 
 remove_at_exit() {
@@ -42,7 +31,6 @@ limit_time() {
   # shellcheck disable=SC2016 # expanded by the bash that is started
   setpriv --pdeathsig KILL bash -c 'exec {never}<> <(:); read -r -t "$1" -u "$never"; kill -ALRM "$PPID"' \
     watchdog "$seconds" &
-  watchdog=$!
   # shellcheck disable=SC2064 # the limit of now
   trap "give_up 124 'over the time limit of $seconds s'" ALRM
 }
@@ -50,17 +38,19 @@ limit_time() {
 clean_up() {
   local process
   trap '' INT TERM HUP ALRM
-  for process in $watchdog $attended "${processes_to_kill[@]}"; do
+  for process in $(jobs -pr); do
     kill -KILL "$process" 2>/dev/null || true
     wait "$process" 2>/dev/null || true
   done
   [ ${#directories_to_remove[@]} = 0 ] || rm -rf --one-file-system "${directories_to_remove[@]}"
 }
 
+set -o errtrace
+trap 'printf "%s: line %s of %s failed: %s\n" "$(basename "$0")" "$LINENO" "${BASH_SOURCE[0]}" "$BASH_COMMAND" >&2' ERR
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
+trap 'give_up 130 interrupted' INT
+trap 'give_up 143 "ended by SIGTERM"' TERM
+trap 'give_up 129 "the terminal was closed"' HUP
 
 # What runs that were killed have left in the cache.
 remove_leftovers() {

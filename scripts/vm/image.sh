@@ -63,7 +63,7 @@ archive() {
       sort -u | case $kind in
         debian) sed -n 's/^Debian \([^ ]*\)$/\1/p' ;;
         security) sed -n 's/^Debian-Security \([^ ]*\)$/\1/p' ;;
-      esac | head -n 1)
+      esac | head -n 1 || true)
   fi
   case ${found:+found}$kind in
     found*) echo "${found%/}" ;;
@@ -192,7 +192,7 @@ write_initramfs() {
     echo '/bin/busybox mount -t devtmpfs dev /dev'
     printf '/bin/busybox insmod /modules/%s\n' "${order[@]}"
     # shellcheck disable=SC2016 # expanded by the shell of the initramfs
-    echo 'tries=0; while [ ! -b /dev/vda ] && [ $tries -lt 200 ]; do /bin/busybox usleep 50000; tries=$((tries+1)); done'
+    echo 'n=0; while [ ! -b /dev/vda ] && [ $n -lt 200 ]; do /bin/busybox usleep 50000; n=$((n+1)); done'
     echo '/bin/busybox mount -t ext4 -o rw,noatime /dev/vda /root'
     echo '/bin/busybox mount -o move /dev /root/dev'
     echo 'exec /bin/busybox switch_root /root /lib/systemd/systemd'

@@ -58,7 +58,6 @@ run_machine() {
   mkfifo "$work/output"
   setpriv --pdeathsig KILL tee "$work/output.log" <"$work/output" &
   reader=$!
-  kill_at_exit "$reader"
   start_machine "$work" snapshot=on -incoming "exec:zstd -dcq state/memory.zst" </dev/null
   wait "$machine" || machine_failed "$work" "QEMU failed"
   wait "$reader" || true

@@ -82,7 +82,8 @@ ship() {
 
 # Whether the selected tests run the product.
 needs_product() {
-  [ -e "$payload/plan" ] && { grep -q '^tenure-integration/' "$payload/plan" || grep -q '^tenure::' "$payload"/*.tests; }
+  [ -e "$payload/plan" ] || return 1
+  grep -q '^tenure-integration/' "$payload/plan" || grep -q '^tenure::' "$payload"/*.tests
 }
 
 # The product, and the root file systems of the sample bundles.
