@@ -45,7 +45,7 @@ pub enum Request {
         grace: Option<u64>,
     },
     /// SIGINT or SIGTERM reached the supervisor: the first is `Stop { grace: None }`, the second shortens to 1, the
-    /// third is `Kill` (`lifecycle-semantics 3d` [T], S99, S100).
+    /// third is `Kill` (`lifecycle-semantics 3d`, S99, S100).
     Interrupt,
     /// SIGKILL to everything now; no handlers.
     Kill,

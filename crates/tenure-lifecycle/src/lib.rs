@@ -14,6 +14,11 @@
 //! - One deadline. A late, early or double `Tick` does nothing wrong. There are no arm and disarm actions.
 //! - `Create`, `Start`, `Delete`, `RunHook`, `CreateSandbox` and `RemoveSandbox` are reported back exactly once.
 //!   `Signal`, `Kill`, `CancelHook` and `Notify` are not. A cancelled hook still reports, as cancelled.
+//! - An answer that is not owed is absorbed. `Delete` is ordered once every other answer of that start is in, those of
+//!   cancelled hooks too: a `CancelHook` has to be answered soon. No `Exited` comes after `Deleted`.
+//! - Everything that is due at `now` is done within `on_event`: afterwards the next deadline lies in the future.
+//! - Create, signal, kill and hook orders of one call come before its `Delete` orders; `Finish` is the last order ever.
+//! - The same events at the same times give the same orders.
 //! - The container level is driven by events; the pod level is recomputed from all container states after each one.
 //! - No event sequence panics.
 

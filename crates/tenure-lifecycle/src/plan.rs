@@ -56,7 +56,7 @@ pub enum HandlerKind {
     Exec,
     /// Sends a request: failed when the container ends before the answer.
     HttpGet,
-    /// Waits: over, without verdict, when the container ends (`lifecycle-semantics 2.11` [T], S24, S39).
+    /// Waits: over, without verdict, when the container ends (`lifecycle-semantics 2.11`, S24, S39).
     Sleep,
 }
 

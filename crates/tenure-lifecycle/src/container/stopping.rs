@@ -262,7 +262,7 @@ impl ContainerMachine {
     }
 }
 
-/// A later request can only shorten (`lifecycle-semantics 3d` [T], S47, S48, S100).
+/// A later request can only shorten (`lifecycle-semantics 3d`, S47, S48, S100).
 fn shortened(phase: Stopping, now: Timestamp, grace: Grace) -> Stopping {
     match phase {
         Stopping::PreStop { grace: earlier } => Stopping::PreStop {
