@@ -262,9 +262,7 @@ impl Birth<'_> {
         drop((pid_namespace, theirs, setup));
         let mut child = Child::new(pid, pidfd);
         if new_user {
-            let ready = write_mappings(self.spec, self.linux, pid)
-                .and_then(|()| limit(self.process, Some(pid)).map_err(Into::into));
-            if let Err(error) = ready {
+            if let Err(error) = write_mappings(self.spec, self.linux, pid) {
                 self.undo.child = Some(child);
                 return Err(error);
             }
@@ -276,6 +274,7 @@ impl Birth<'_> {
         self.undo.record.init = Some(
             ProcessKey::of(child.pid).map_err(Error::file("read", format!("/proc/{}/stat", child.pid)))?,
         );
+        set_oom_score(self.process, child.pid)?;
         self.undo.child = Some(child);
         self.undo.entry.save(&self.undo.record)?;
         Ok(ours)
@@ -315,6 +314,10 @@ impl Birth<'_> {
                     }
                     channel.go().map_err(Error::system("let init go on"))?;
                 }
+                Message::Ready if self.undo.record.user_namespace => {
+                    let pid = self.undo.child.as_ref().map(|c| c.pid);
+                    return limit(self.process, pid).map_err(Into::into);
+                }
                 Message::Ready => return Ok(()),
                 Message::Failed(failure) => return Err(failure.into()),
                 Message::Closed | Message::Pid(_) => {
@@ -329,10 +332,11 @@ impl Birth<'_> {
     }
 }
 
-/// Sets resource limits and the OOM score of a process: of the caller where `pid` is `None`.
+/// Sets the resource limits of a process: of the caller where `pid` is `None`.
 ///
-/// Init sets its own while it still is who the runtime is: another user's cannot be set without CAP_SYS_RESOURCE, and
-/// init changes its user when it likes. In a new user namespace it is the parent that sets them, before init goes on.
+/// A limit that suits the program can be too tight for the set-up, so this comes last. Init sets its own just before
+/// it becomes its user: another user's cannot be set without CAP_SYS_RESOURCE. In a user namespace, where it could not
+/// raise any, its parent does it, when all else is set up.
 pub(crate) fn limit(process: &Process, pid: Option<i32>) -> Result<(), Failure> {
     for limit in process.rlimits().iter().flatten() {
         let Some(resource) = resource(&limit.typ().to_string()) else {
@@ -346,12 +350,16 @@ pub(crate) fn limit(process: &Process, pid: Option<i32>) -> Result<(), Failure> 
         let what = format!("set {} to {}:{}", limit.typ(), limit.soft(), limit.hard());
         rustix::process::prlimit(pid.and_then(Pid::from_raw), resource, new).map_err(Failure::step(what))?;
     }
-    if let Some(score) = process.oom_score_adj() {
-        let of = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
-        fs::write(format!("/proc/{of}/oom_score_adj"), score.to_string())
-            .map_err(Failure::step(format!("set oomScoreAdj to {score}")))?;
-    }
     Ok(())
+}
+
+/// Sets the OOM score of a child.
+pub(crate) fn set_oom_score(process: &Process, pid: i32) -> Result<(), Failure> {
+    let Some(score) = process.oom_score_adj() else {
+        return Ok(());
+    };
+    fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
+        .map_err(Failure::step(format!("set oomScoreAdj to {score}")))
 }
 
 fn resource(name: &str) -> Option<Resource> {

@@ -13,7 +13,7 @@ use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
 use crate::cgroup::Entrance;
 use crate::channel::{Channel, Message};
-use crate::create::{limit, preserved, write_pid_file};
+use crate::create::{limit, preserved, set_oom_score, write_pid_file};
 use crate::failure::Failure;
 use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
 use crate::namespace::{PidNamespace, all_flags};
@@ -81,7 +81,7 @@ pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Err
         inherited_env,
     };
     let (channel, child) = fork(setup)?;
-    attend(&channel, child, request)
+    attend(&channel, child, request, record.user_namespace)
 }
 
 /// A user namespace cannot be joined by those who are in it already.
@@ -111,16 +111,25 @@ fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
     };
     drop((pid_namespace, theirs));
     let child = Child::new(pid, pidfd);
+    set_oom_score(setup.process, pid)?;
     Ok((ours, child))
 }
 
 /// Serves the new process until its program has been executed.
-fn attend(channel: &Channel, mut child: Child, request: &ExecRequest) -> Result<Executed, Error> {
+fn attend(
+    channel: &Channel,
+    mut child: Child,
+    request: &ExecRequest,
+    in_user_namespace: bool,
+) -> Result<Executed, Error> {
     match channel
         .receive()
         .map_err(Error::system("hear from the process"))?
     {
         Message::Ready => {
+            if in_user_namespace {
+                limit(&request.process, Some(child.pid))?;
+            }
             if let Some(path) = &request.pid_file {
                 write_pid_file(path, child.pid)?;
             }
@@ -163,7 +172,6 @@ fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
 }
 
 fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
-    limit(setup.process, None)?;
     let affinity = setup.process.exec_cpu_affinity().as_ref();
     pin(affinity.and_then(|a| a.initial().as_deref()))?;
     setup
@@ -187,6 +195,7 @@ fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
     settle(
         setup.process,
         setup.linux,
+        setup.record.user_namespace,
         setup.preserve_fds,
         &setup.inherited_env,
     )

@@ -14,7 +14,6 @@ use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
 use crate::cgroup::{Cgroups, Entrance};
 use crate::channel::{Channel, Message, encode};
-use crate::create::limit;
 use crate::failure::Failure;
 use crate::hook::Point;
 use crate::namespace::{Namespaces, time_offsets};
@@ -78,9 +77,7 @@ fn before_init(setup: &Setup<'_>, channel: &Channel) -> Result<bool, Failure> {
         .enter()
         .map_err(Failure::step("enter the container's cgroups"))?;
     let namespaces = &setup.namespaces;
-    if !namespaces.user.is_new() {
-        limit(setup.process, None)?;
-    } else if !channel.wait_for_go() {
+    if namespaces.user.is_new() && !channel.wait_for_go() {
         sys::exit_now(1);
     }
     if let Some(user) = namespaces.user.joined() {
@@ -223,6 +220,7 @@ fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure>
     settle(
         setup.process,
         setup.linux,
+        setup.record.user_namespace,
         setup.preserve_fds,
         &setup.inherited_env,
     )

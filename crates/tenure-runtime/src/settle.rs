@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use crate::create::limit;
 use crate::failure::Failure;
 use crate::program::{Program, environment};
 use crate::sys;
@@ -23,6 +24,7 @@ use crate::sys;
 pub(crate) fn settle(
     process: &Process,
     linux: &Linux,
+    in_user_namespace: bool,
     preserved: u32,
     inherited: &[String],
 ) -> Result<Program, Failure> {
@@ -54,6 +56,10 @@ pub(crate) fn settle(
     if !no_new_privileges {
         // Without noNewPrivileges, only a privileged process may load a filter.
         load_seccomp(linux)?;
+    }
+    if !in_user_namespace {
+        // The last act with the runtime's rights, and the last one that needs more than the program will.
+        limit(process, None)?;
     }
     become_user(process)?;
     if denied {

@@ -35,6 +35,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_shared_uts_namespace_keeps_its_name", shared_uts),
     ("loopback_is_up_in_a_new_network_namespace", loopback),
     ("limits_umask_and_oom_score_are_set", process_settings),
+    (
+        "limits_too_tight_for_the_set_up_hold_for_the_program_only",
+        tight_limits,
+    ),
     ("sysctls_reach_the_containers_namespaces_only", sysctls),
     ("a_time_namespace_has_its_offsets", time_namespace),
     ("a_user_namespace_can_be_joined_by_path", joined_user_namespace),
@@ -259,6 +263,40 @@ fn process_settings() {
     });
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[..4], ["333", "0", "0027", "500"]);
+}
+
+fn tight_limits() {
+    let tight = |w: &mut World| {
+        w.set("/process/args", json!(["cat", "/proc/self/limits"]));
+        w.set(
+            "/process/rlimits",
+            json!([{"type": "RLIMIT_NOFILE", "soft": 4, "hard": 4},
+            {"type": "RLIMIT_FSIZE", "soft": 0, "hard": 0}]),
+        );
+    };
+    for uid in [0, 7, 7, 7] {
+        let tight = |w: &mut World| {
+            tight(w);
+            w.set("/process/user", json!({"uid": uid, "gid": uid}));
+        };
+        assert!(output("", tight).contains("Max open files            4                    4 "));
+    }
+    let mut world = World::new("sleep 100");
+    tight(&mut world);
+    world.set("/process/args", json!(["sleep", "100"]));
+    world.create();
+    world.op("start", &[]).ok();
+    assert!(
+        world
+            .op("exec", &["--", "cat", "/proc/self/limits"])
+            .ok()
+            .contains("Max open files            4 ")
+    );
+    let mapped = output("", |w| {
+        tight(w);
+        w.map_users();
+    });
+    assert!(mapped.contains("Max open files            4                    4 "));
 }
 
 fn sysctls() {
