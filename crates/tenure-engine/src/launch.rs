@@ -18,7 +18,7 @@ use crate::oci::cli::CliRuntime;
 use crate::publish::Publisher;
 use crate::ready::Ready;
 use crate::recover;
-use crate::store::{Claim, Launched, PodEvent, Store, write_json};
+use crate::store::{Claim, Launched, PodEvent, SandboxStage, Store, write_json};
 use crate::supervision::{Supervision, Watch};
 use crate::tee::TeeOut;
 
@@ -138,7 +138,7 @@ async fn live(
     // From here on whoever finds the lock held finds somebody listening, too.
     watch.listen(dir)?;
     claim.clear()?;
-    let record = RecordFile::begin(dir)?;
+    let record = RecordFile::begin(dir, SandboxStage::Present)?;
     let mut plan = PodPlan::from(&launch.spec);
     plan.max_backoff = launch.options.max_backoff;
     write_json(

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::engine::tests::{Fake, Script, plan};
 use crate::host::RecordFile;
 use crate::publish::Publisher;
+use crate::store::SandboxStage;
 use crate::supervision::Watch;
 
 /// Lives a pod of one app in a thread of its own; returns once the app runs.
@@ -32,7 +33,7 @@ fn supervise(root: &Path, name: &'static str, script: Script, grace: u64) -> Joi
         LocalSet::new().block_on(&runtime, async {
             let mut watch = Watch::without_signals();
             watch.listen(claim.dir()).unwrap();
-            RecordFile::begin(claim.dir()).unwrap();
+            RecordFile::begin(claim.dir(), SandboxStage::Absent).unwrap();
             let scripts = [script];
             let clock = Clock::start();
             let publisher = Publisher::open(claim.dir(), clock, vec!["app".into()], None).unwrap();

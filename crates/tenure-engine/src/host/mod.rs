@@ -154,7 +154,6 @@ impl<R: OciRuntime> Host<R> {
         slot.borrow_mut().init = Some(Rc::new(created.pidfd));
         self.record.borrow_mut().note(|record| {
             if let Some(container) = record.containers.get_mut(&index.0) {
-                container.stage = ContainerStage::Created;
                 container.init = Some(init);
             }
         });
@@ -238,32 +237,32 @@ impl<R: OciRuntime> Host<R> {
 
 impl<R: OciRuntime + 'static> Effects for Host<R> {
     async fn create_sandbox(&self) -> Result<(), String> {
-        self.record
-            .borrow_mut()
-            .update(|record| record.sandbox = SandboxStage::Making)
-            .map_err(|error| line(&error))?;
         let made = self.sandbox.create().await;
-        self.record.borrow_mut().note(|record| match &made {
-            Ok(pod_init) => {
-                record.pod_init = *pod_init;
-                record.sandbox = SandboxStage::Made;
-            }
+        let recorded = self.record.borrow_mut().update(|record| match &made {
+            Ok(pod_init) => record.pod_init = *pod_init,
             Err(_) => record.sandbox = SandboxStage::Absent,
         });
+        if let (Ok(_), Err(error)) = (&made, &recorded) {
+            // Without a record of it, it must not be.
+            for left in self.sandbox.remove().await {
+                tracing::error!(left, "left behind by a sandbox that could not be recorded");
+            }
+            return Err(line(error));
+        }
         made.map(drop).map_err(|error| line(&error))
     }
 
     async fn remove_sandbox(&self) -> Vec<String> {
-        self.record
-            .borrow_mut()
-            .note(|record| record.sandbox = SandboxStage::Removing);
-        let left = self.sandbox.remove().await;
-        if left.is_empty() {
-            self.record.borrow_mut().note(|record| {
+        let mut left = self.sandbox.remove().await;
+        // Written in any case: containers that are gone may still be in the file.
+        let is_gone = left.is_empty();
+        let written = self.record.borrow_mut().update(|record| {
+            if is_gone {
                 record.sandbox = SandboxStage::Absent;
                 record.pod_init = None;
-            });
-        }
+            }
+        });
+        left.extend(written.err().map(|error| line(&error)));
         left
     }
 
@@ -389,11 +388,6 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
         let Some((spec, slot)) = self.container(index) else {
             return Ok(());
         };
-        self.record.borrow_mut().note(|record| {
-            if let Some(container) = record.containers.get_mut(&index.0) {
-                container.stage = ContainerStage::Deleting;
-            }
-        });
         self.clear(index, &spec.name, slot).await
     }
 }

@@ -15,15 +15,15 @@ pub(crate) struct RecordFile {
 }
 
 impl RecordFile {
-    /// The record of a pod of which nothing exists yet, written.
-    pub(crate) fn begin(dir: &PodDir) -> Result<Self, EngineError> {
+    /// The record of a pod that we begin to make, or with `Absent` of one of which nothing is left; written.
+    pub(crate) fn begin(dir: &PodDir, sandbox: SandboxStage) -> Result<Self, EngineError> {
         Self::take_over(
             dir,
             Record {
                 boot_id: boot_id(),
                 supervisor: ourselves()?,
                 cgroup: dir.cgroup(),
-                sandbox: SandboxStage::Absent,
+                sandbox,
                 pod_init: None,
                 containers: std::collections::BTreeMap::new(),
             },
@@ -47,11 +47,10 @@ impl RecordFile {
         write_json(&self.path, &self.record)
     }
 
-    /// As [`RecordFile::update`] where the effect has happened already and nobody can be told of a failure.
+    /// Changes the record, to be written with the next update: for what recovery finds out by itself, such as that
+    /// something is gone that the record still has.
     pub(crate) fn note(&mut self, change: impl FnOnce(&mut Record)) {
-        if let Err(error) = self.update(change) {
-            tracing::error!(error = crate::error::line(&error), "the record is behind");
-        }
+        change(&mut self.record);
     }
 }
 

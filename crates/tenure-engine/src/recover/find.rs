@@ -78,7 +78,7 @@ fn record(dir: &PodDir) -> Record {
                 start_time: 0,
             },
             cgroup: dir.cgroup(),
-            sandbox: SandboxStage::Made,
+            sandbox: SandboxStage::Present,
             pod_init: None,
             containers: BTreeMap::new(),
         })
@@ -108,8 +108,8 @@ fn adopt(
     let state = match (recorded, alive) {
         (None, _) if !created => AdoptedState::NeverCreated,
         (Some(container), true) => match container.stage {
-            ContainerStage::Creating | ContainerStage::Created => AdoptedState::Created,
-            ContainerStage::Started | ContainerStage::Deleting => AdoptedState::Running {
+            ContainerStage::Creating => AdoptedState::Created,
+            ContainerStage::Started => AdoptedState::Running {
                 since: started_at(status).unwrap_or(now),
             },
         },

@@ -28,7 +28,7 @@ use crate::oci::{OciRuntime, RuntimeLocation};
 use crate::output::Output;
 use crate::publish::Publisher;
 use crate::sandbox;
-use crate::store::{Claim, Launched, PodDir, Published, rfc3339, write_json};
+use crate::store::{Claim, Launched, PodDir, Published, SandboxStage, rfc3339, write_json};
 use crate::supervision::{Supervision, Watch};
 
 /// `status.reason` of a pod that recovery ended.
@@ -188,7 +188,7 @@ fn lost() -> (Clock, PodStatus) {
 /// Writes the last record and status.
 fn conclude(claim: &Claim, (clock, mut status): (Clock, PodStatus)) -> Result<u8, EngineError> {
     let dir = claim.dir();
-    RecordFile::begin(dir)?;
+    RecordFile::begin(dir, SandboxStage::Absent)?;
     if status.reason.is_empty() && status.phase != Phase::Succeeded {
         status.reason = REASON.into();
         status.message = MESSAGE.into();

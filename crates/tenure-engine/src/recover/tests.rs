@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::effects::Effects;
-use crate::store::{ContainerStage, PodDir, Store};
+use crate::store::{ContainerStage, PodDir, SandboxStage, Store};
 use crate::testing::{FakeRuntime, bundle, launched, pod, skip_without_root, write_launched};
 
 /// Effects of a supervisor that is killed at its n-th step.
@@ -132,7 +132,7 @@ impl World {
         let dir = claim.dir();
         claim.clear().unwrap();
         let plan = write_launched(dir, &launched(&self.spec(), &self.location));
-        let record = RecordFile::begin(dir).unwrap();
+        let record = RecordFile::begin(dir, SandboxStage::Present).unwrap();
         run(async {
             let runtime = Rc::new(FakeRuntime::new(&self.root(), dir));
             let mortal = Rc::new(Mortal {

@@ -38,14 +38,10 @@ pub(crate) struct Record {
 /// How far the sandbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SandboxStage {
-    /// Nothing has been made, or everything is removed.
+    /// Nothing of it exists.
     Absent,
-    /// Some of it may exist.
-    Making,
-    /// All of it exists.
-    Made,
-    /// Some of it may exist.
-    Removing,
+    /// Any part of it may exist.
+    Present,
 }
 
 /// One start of a container of which something may exist.
@@ -57,23 +53,19 @@ pub(crate) struct ContainerRecord {
     pub restart_count: u32,
     /// How far it is.
     pub stage: ContainerStage,
-    /// Init, once the runtime's create has returned.
+    /// Init, known before the start is ordered.
     pub init: Option<ProcessId>,
     /// The container's PID namespace is its own, so init's death is everybody's.
     pub own_pid_namespace: bool,
 }
 
-/// How far one start of a container is.
+/// How far one start of a container has come at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ContainerStage {
-    /// The runtime's create may be under way.
+    /// The runtime's create has been ordered.
     Creating,
-    /// Init waits to be started.
-    Created,
     /// The runtime's start has been ordered.
     Started,
-    /// Its removal has been ordered.
-    Deleting,
 }
 
 /// `pod.json`: what was launched. Written once.

@@ -74,14 +74,14 @@ fn a_record_survives_the_disk() {
         boot_id: boot_id(),
         supervisor: process,
         cgroup: claim.dir().cgroup(),
-        sandbox: SandboxStage::Made,
+        sandbox: SandboxStage::Present,
         pod_init: None,
         containers: [(
             1,
             ContainerRecord {
                 id: claim.dir().container_id("web", 2),
                 restart_count: 2,
-                stage: ContainerStage::Created,
+                stage: ContainerStage::Started,
                 init: Some(process),
                 own_pid_namespace: true,
             },
