@@ -68,23 +68,21 @@ impl Channel {
             }
             Message::Closed => return Ok(()),
         }
-        self.write(&bytes)
+        // A plain write: the child's filter may forbid what only we would use. A parent that is gone is told by an
+        // error or SIGPIPE, and the child ends either way.
+        loop {
+            match rustix::io::write(&self.0, &bytes) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return other.map(drop).map_err(Into::into),
+            }
+        }
     }
 
-    /// Lets the child go on.
+    /// Lets the child go on. A child that is gone is an error, not a SIGPIPE.
     pub(crate) fn go(&self) -> io::Result<()> {
-        self.write(b"G")
-    }
-
-    /// A write to a peer that is gone must be an error, not a SIGPIPE.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
         use std::os::fd::AsRawFd;
         loop {
-            match nix::sys::socket::send(
-                self.0.as_raw_fd(),
-                bytes,
-                nix::sys::socket::MsgFlags::MSG_NOSIGNAL,
-            ) {
+            match nix::sys::socket::send(self.0.as_raw_fd(), b"G", nix::sys::socket::MsgFlags::MSG_NOSIGNAL) {
                 Err(nix::errno::Errno::EINTR) => {}
                 other => return other.map(drop).map_err(Into::into),
             }

@@ -400,19 +400,13 @@ fn finish(
     }
     undo.entry.unlock()?;
     channel.go().map_err(Error::system("let init go on"))?;
-    match (mode, channel.receive().map_err(Error::system("hear from init"))?) {
-        (_, Message::Failed(failure)) => return Err(failure.into()),
-        (Mode::Create, Message::Ready) => {}
-        (Mode::Create, _) => {
-            let how = undo.child.as_mut().map(Child::wait).unwrap_or_default();
-            return Err(Error::InitDied {
-                during: "create",
-                how,
-            });
-        }
-        (Mode::Run, _) => {
-            let hooks = spec.hooks().as_ref();
-            Point::Poststart.run(hooks, &undo.record, Some(pid), &undo.record.bundle)?;
+    if mode == Mode::Run {
+        match channel.receive().map_err(Error::system("hear from init"))? {
+            Message::Failed(failure) => return Err(failure.into()),
+            _ => {
+                let hooks = spec.hooks().as_ref();
+                Point::Poststart.run(hooks, &undo.record, Some(pid), &undo.record.bundle)?;
+            }
         }
     }
     undo.done = true;

@@ -162,7 +162,6 @@ fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
             if ready.is_err() || !channel.wait_for_go() {
                 sys::exit_now(1);
             }
-            let _ = rustix::process::set_parent_process_death_signal(None);
             program.execute()
         }
         Err(failure) => failure,

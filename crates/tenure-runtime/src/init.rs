@@ -152,16 +152,14 @@ fn init(mut setup: Setup<'_>, channel: &Channel) -> Failure {
     if let Err(error) = channel.send(&Message::Ready) {
         return Failure::step("tell that all is set up")(error);
     }
-    // From the runtime process's word on, the container lives on its own.
+    // From the runtime process's word on, the container lives on its own. Without it, it does not live.
     if !channel.wait_for_go() {
         sys::exit_now(1);
     }
-    let _ = rustix::process::set_parent_process_death_signal(None);
     match &setup.start {
         Start::AtOnce => execute(&setup, &program),
         Start::OnRequest(start, exec) => {
-            // The runtime process may end only now: before, its end would have been ours.
-            if channel.send(&Message::Ready).is_err() || !wait_for_start(start) {
+            if !wait_for_start(start) {
                 sys::exit_now(1);
             }
             let failure = execute(&setup, &program);

@@ -1,6 +1,46 @@
-//! OCI runtime operations: create, start, state, kill, delete, exec.
+//! OCI runtime operations: create, start, run, state, kill, delete, exec, list, ps.
 //!
-//! It does not know pods, lifecycle handlers, grace periods, or any async runtime.
+//! The choreography is this crate's own: one clone3, cgroups joined without moving a process by pid, mounts by
+//! descriptor, a start signal that is itself the record of its being due. Hooks, seccomp filters, terminals,
+//! AppArmor profiles, memory policies and the configuration's types are libcontainer's.
+//!
+//! It does not know pods, lifecycle handlers, grace periods, the command line, or any async runtime.
+//!
+//! ```text
+//!            Runtime ── create ── start ── exec ── kill ── delete ── query
+//!               │          │        │        │       └──────┬──────────┘
+//!    Store ◄────┘          │        │        │            judge: pidfd + start time, set up?, start.fifo, freezer
+//!    {root}/containers/ID  │        └ fifos  │
+//!      state.json          ▼                 ▼
+//!      config.json   ┌── fork ── channel ── fork ──┐      runtime process: record, limits, hooks, Undo
+//!      start.fifo    │           (P H R E)         │
+//!      exec.fifo     ▼                             ▼      the child, alone until exec:
+//!                  init                      new process    cgroups, namespaces
+//!                    │                             │        Rootfs: attach, populate, restrict, pivot, finish
+//!                    └──────────► settle ◄─────────┘        settle: user, rights, limits, seccomp
+//!                                    │
+//!                                 Program: find, execute
+//! ```
+//!
+//! # Contract
+//! - **One thread.** Operations fork without exec, so the calling process must have a single thread. It becomes
+//!   non-dumpable. No operation changes its working directory, environment or OOM score.
+//! - **Facts, not memory.** A container's status is judged from its init's pidfd and start time, from whether
+//!   `start.fifo` has a reader, and from its freezer. No record can make a recycled pid look alive, and no signal or
+//!   killed command leaves a wrong status behind.
+//! - **Record before effect.** The record names the cgroups before they are made. Killed at any moment, a creating
+//!   process takes its init with it, and [`Runtime::delete`] removes what is left.
+//! - **All or nothing.** An operation that fails half-way undoes what it did. Its error is one line, also where it
+//!   happened on the container's side.
+//! - **Init is the caller's child** until the caller ends, so the pidfds returned are good for waiting.
+//! - **The configuration is kept.** exec and poststop hooks use the configuration as it was at create: the bundle
+//!   may change or vanish while its container lives.
+//! - **The container is hostile.** Nothing its image holds is trusted: destinations are resolved by the kernel
+//!   inside the root and mounted on by descriptor, no descriptor of ours survives exec, user databases are read as
+//!   text, and what enters a container first leaves the host's user namespace.
+//!
+//! Not yet: the systemd cgroup driver, seccomp notification, id-mapped mounts, Intel RDT, network devices, SELinux
+//! labels. Each is one clear error.
 
 mod bpf;
 mod cgroup;

@@ -28,6 +28,9 @@ pub(crate) fn settle(
     preserved: u32,
     inherited: &[String],
 ) -> Result<Program, Failure> {
+    // A filter may forbid it later. What is left to do takes no time, and then the runtime process's word is needed.
+    rustix::process::set_parent_process_death_signal(None)
+        .map_err(Failure::step("outlive the runtime process"))?;
     priorities(process, linux)?;
     if let Some(profile) = process.apparmor_profile() {
         libcontainer::apparmor::apply_profile(profile)

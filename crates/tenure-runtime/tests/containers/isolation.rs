@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
         no_capabilities,
     ),
     ("seccomp_works_with_and_without_no_new_privileges", seccomp),
+    ("a_filter_may_forbid_what_only_the_runtime_needs", strict_filter),
     ("a_read_only_root_and_dev_cannot_be_written", read_only),
     (
         "bind_mounts_of_files_and_directories_keep_their_options",
@@ -132,6 +133,30 @@ fn seccomp() {
             },
         );
         assert_eq!(told, "Seccomp:\t2\n", "noNewPrivileges {no_new_privileges}");
+    }
+}
+
+fn strict_filter() {
+    // Without noNewPrivileges the filter is there before the user changes, which takes prctl and capset.
+    let needless = json!([
+        "sendto", "sendmsg", "recvfrom", "accept4", "socket", "openat2", "mount", "clone3"
+    ]);
+    let all = json!([
+        "prctl", "capset", "sendto", "sendmsg", "recvfrom", "accept4", "socket", "openat2", "mount"
+    ]);
+    for (no_new_privileges, names) in [(false, needless), (true, all)] {
+        let mut world = World::new("echo started; sleep 100");
+        let rule = json!([{"names": names, "action": "SCMP_ACT_ERRNO"}]);
+        world.set(
+            "/linux/seccomp",
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rule}),
+        );
+        world.set("/process/noNewPrivileges", json!(no_new_privileges));
+        world.create();
+        assert_eq!(world.status(), "created", "it outlives its creator");
+        world.op("start", &[]).ok();
+        world.wait_for("started");
+        world.op("exec", &["--", "true"]).ok();
     }
 }
 
