@@ -101,7 +101,6 @@ fn refuse(host: &Host, name: &str, file: &str, words: &[&str], complaints: &mut 
 }
 
 #[test]
-#[ignore = "issue 3: not green yet"]
 fn broken_fields_of_a_manifest() {
     let Some(host) = host("badfield") else { return };
     fs::write(host.directory().join("a-file"), "").unwrap();
@@ -222,7 +221,6 @@ fn run_bundle(host: &Host, bundle: &Bundle) -> Outcome {
 }
 
 #[test]
-#[ignore = "issue 3: not green yet"]
 fn broken_configurations_of_a_bundle() {
     let Some(host) = host("badconfig") else { return };
     let mut bundle = host.bundle();

@@ -608,7 +608,6 @@ fn run_without_lifecycle_annotations_is_not_managed() {
 }
 
 #[test]
-#[ignore = "issue 3: not green yet"]
 fn run_with_lifecycle_annotations_stops_as_a_pod_does() {
     let script = "trap 'echo TERM' TERM; : >/tmp/ready; echo ready; while :; do sleep 1000 & wait $!; done";
     let Some(mut this) = shell_box("ocimanaged", script) else {
@@ -621,8 +620,8 @@ fn run_with_lifecycle_annotations_stops_as_a_pod_does() {
     this.bundle.set(
         "/annotations",
         json!({
-            "org.tenure.lifecycle.postStart": handler("until [ -e /tmp/ready ]; do sleep 0.05; done; echo begun >/proc/1/fd/1"),
-            "org.tenure.lifecycle.preStop": handler("sleep 1; echo pre-stop >/proc/1/fd/1"),
+            "org.tenure.lifecycle.postStart": handler("until [ -e /tmp/ready ]; do sleep 0.05; done; echo begun >>/proc/1/fd/1"),
+            "org.tenure.lifecycle.preStop": handler("sleep 1; echo pre-stop >>/proc/1/fd/1"),
             "org.tenure.lifecycle.terminationGracePeriodSeconds": "3",
         }),
     );

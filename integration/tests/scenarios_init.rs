@@ -157,20 +157,24 @@ fn s66_restarts_of_the_app_do_not_run_init_containers_again() {
 }
 
 #[test]
-#[ignore = "issue 3: not green yet"]
 fn s82_the_phase_is_decided_when_the_last_app_has_ended() {
     let Some(host) = host("s82") else { return };
     let manifest = Manifest::new()
         .app(shell("good", "exit 0"))
         .app(shell("bad", "echo ready; sleep 2; exit 1"));
     let pod = host.start(&manifest);
-    pod.until_status("the end of the first", |status| {
-        let apps = status.container_statuses.iter().flatten();
-        apps.filter_map(|app| app.state.as_ref()?.terminated.as_ref())
-            .count()
-            == 1
+    let status = pod.until_status("the end of the first and the start of the second", |status| {
+        let states = status
+            .container_statuses
+            .iter()
+            .flatten()
+            .filter_map(|app| app.state.as_ref());
+        let states: Vec<_> = states
+            .map(|state| (state.terminated.is_some(), state.running.is_some()))
+            .collect();
+        states == [(true, false), (false, true)]
     });
-    assert_eq!(pod.status().phase.as_deref(), Some("Running"));
+    assert_eq!(status.phase.as_deref(), Some("Running"));
     pod.finish().expect_code(1);
     assert_eq!(pod.status().phase.as_deref(), Some("Failed"));
 }
