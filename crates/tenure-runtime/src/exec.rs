@@ -102,7 +102,16 @@ fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
     let joined = (pid != 0).then(|| setup.init.as_fd());
     let pid_namespace = PidNamespace::of_children(joined, pid)?;
     let unified = setup.entrance.unified.as_ref().map(AsFd::as_fd);
-    let (pid, pidfd) = match sys::clone3(0, unified).map_err(Error::system("fork"))? {
+    let cloned = match sys::clone3(0, unified) {
+        // Its cgroup takes no process any more, as init has gone further down.
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+            let init = setup.record.init.map_or(0, |i| i.pid);
+            let further = setup.record.cgroups.open_unified_of(init);
+            sys::clone3(0, further.as_ref().map(AsFd::as_fd))
+        }
+        other => other,
+    };
+    let (pid, pidfd) = match cloned.map_err(Error::system("fork"))? {
         Cloned::Child => {
             drop(ours);
             new_process(setup, &theirs)

@@ -85,6 +85,16 @@ impl Hierarchies {
         path.ancestors().filter(inside).last().unwrap_or(path).to_owned()
     }
 
+    /// The cgroup of a process in the unified hierarchy.
+    ///
+    /// A container may have moved its processes into cgroups below its own and handed controllers to those; its own
+    /// then takes no process any more.
+    pub(crate) fn unified_cgroup_of(pid: i32, own: &Path) -> Option<PathBuf> {
+        let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = Self::unified_mount_of(own).join(clean(own_cgroup(&table, &[])?));
+        path.starts_with(own).then_some(path)
+    }
+
     /// Where the cgroups of a container go.
     ///
     /// As in runc: an absolute `cgroupsPath` counts from the hierarchy's root, a relative one from the caller's own

@@ -112,6 +112,13 @@ impl Cgroups {
         Ok(entrance)
     }
 
+    /// Opens the way into the unified cgroup that init of the container is in.
+    pub(crate) fn open_unified_of(&self, init: i32) -> Option<OwnedFd> {
+        let path = Hierarchies::unified_cgroup_of(init, self.unified.as_deref()?)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok()
+    }
+
     /// Applies the limits of the configuration to freshly made cgroups.
     pub(crate) fn apply(&self, resources: Option<&LinuxResources>) -> Result<(), Error> {
         if let Some(devices) = self.v1.iter().find(|c| c.has("devices")) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::fixture::{World, wait_until};
+use crate::fixture::{World, cgroups, wait_until};
 use crate::harness::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -24,6 +24,10 @@ pub(crate) const TESTS: &[Test] = &[
         exec_in_user_namespace,
     ),
     ("exec_lands_in_the_containers_cgroup", exec_in_cgroup),
+    (
+        "exec_follows_init_where_its_cgroup_takes_no_process_any_more",
+        exec_follows_init,
+    ),
     ("exec_survives_that_the_bundle_is_gone", exec_without_bundle),
     ("exec_has_the_containers_seccomp_filter", exec_is_filtered),
 ];
@@ -141,6 +145,28 @@ fn exec_in_cgroup() {
     );
     world.op("delete", &["--force"]).ok();
     exec.wait().unwrap();
+}
+
+fn exec_follows_init() {
+    let world = running();
+    let unified = cgroups(&world.id)
+        .into_iter()
+        .find(|c| c.join("cgroup.subtree_control").exists());
+    let cgroup = unified.expect("a cgroup2 mount");
+    let controllers = fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap();
+    let Some(controller) = controllers.split_whitespace().next() else {
+        // A hybrid host that keeps all controllers on the v1 side: no cgroup there ever refuses a process.
+        return;
+    };
+    fs::create_dir(cgroup.join("further")).unwrap();
+    fs::write(
+        cgroup.join("further/cgroup.procs"),
+        world.state()["pid"].to_string(),
+    )
+    .unwrap();
+    fs::write(cgroup.join("cgroup.subtree_control"), format!("+{controller}")).unwrap();
+    let table = world.op("exec", &["--", "cat", "/proc/self/cgroup"]).ok();
+    assert!(table.contains("0::/further\n"), "{table}");
 }
 
 fn exec_without_bundle() {
