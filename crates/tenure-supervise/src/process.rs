@@ -1,11 +1,12 @@
 //! Starting processes, and what /proc tells of them.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::error::Context;
 use crate::pidfd::PidFd;
@@ -66,8 +67,14 @@ impl Stat {
 /// other descriptor. Its signal mask is empty and every signal has its default action, whatever ours are.
 #[derive(Debug)]
 pub struct Spawn {
-    command: Command,
     program: PathBuf,
+    name: Option<OsString>,
+    arguments: Vec<OsString>,
+    env_cleared: bool,
+    /// Variables set, and without a value those unset.
+    env: BTreeMap<OsString, Option<OsString>>,
+    directory: Option<PathBuf>,
+    stdio: [Option<OwnedFd>; 3],
     inherited: Vec<(OwnedFd, i32)>,
     new_session: bool,
 }
@@ -84,14 +91,14 @@ pub struct Child {
 impl Spawn {
     /// A process of this program (a path; PATH is not searched).
     pub fn new(program: &Path) -> Self {
-        let mut command = Command::new(program);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
         Self {
-            command,
             program: program.to_owned(),
+            name: None,
+            arguments: Vec::new(),
+            env_cleared: false,
+            env: BTreeMap::new(),
+            directory: None,
+            stdio: [None, None, None],
             inherited: Vec::new(),
             new_session: false,
         }
@@ -99,61 +106,64 @@ impl Spawn {
 
     /// Sets the program's own name, the first of its arguments (default: its path).
     pub fn arg0(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.command.arg0(name);
+        self.name = Some(name.as_ref().to_owned());
         self
     }
 
     /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(arg);
+        self.arguments.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.command.args(args);
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        self.arguments.extend(args);
         self
     }
 
     /// Starts with no environment variable at all; later [`Spawn::env`]s are kept.
     pub fn env_clear(mut self) -> Self {
-        self.command.env_clear();
+        self.env_cleared = true;
+        self.env.clear();
         self
     }
 
     /// Sets an environment variable.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.command.env(name, value);
+        let value = value.as_ref().to_owned();
+        self.env.insert(name.as_ref().to_owned(), Some(value));
         self
     }
 
     /// Unsets an environment variable.
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.command.env_remove(name);
+        self.env.insert(name.as_ref().to_owned(), None);
         self
     }
 
     /// Its working directory.
     pub fn current_dir(mut self, dir: &Path) -> Self {
-        self.command.current_dir(dir);
+        self.directory = Some(dir.to_owned());
         self
     }
 
     /// Its stdin.
     pub fn stdin(mut self, fd: OwnedFd) -> Self {
-        self.command.stdin(fd);
+        self.stdio[0] = Some(fd);
         self
     }
 
     /// Its stdout.
     pub fn stdout(mut self, fd: OwnedFd) -> Self {
-        self.command.stdout(fd);
+        self.stdio[1] = Some(fd);
         self
     }
 
     /// Its stderr.
     pub fn stderr(mut self, fd: OwnedFd) -> Self {
-        self.command.stderr(fd);
+        self.stdio[2] = Some(fd);
         self
     }
 
@@ -171,54 +181,88 @@ impl Spawn {
 
     /// Starts it; returns once the program has been executed, or with the reason why it could not be.
     pub fn spawn(mut self) -> io::Result<Child> {
-        let default_signals = sys::ignored_signals();
-        let mut reserved = Vec::new();
-        let is_plain = !self.new_session && self.inherited.is_empty() && default_signals.is_empty();
-        if !is_plain || sys::blocks_signals()? {
-            // Otherwise there is nothing to do after the fork, and the faster vfork is taken.
-            let descriptors = set_apart(std::mem::take(&mut self.inherited), &mut reserved)?;
-            let new_session = self.new_session;
-            let setup = sys::ChildSetup {
-                default_signals,
-                descriptors,
-                new_session,
-            };
-            sys::prepare_child(&mut self.command, setup);
-        }
+        let descriptors = self.take_descriptors()?;
+        let program = c_string(self.program.as_os_str())?;
+        let name = self.name.as_deref().unwrap_or(self.program.as_os_str());
+        let arguments: io::Result<Vec<_>> = std::iter::once(name)
+            .chain(self.arguments.iter().map(OsString::as_os_str))
+            .map(c_string)
+            .collect();
+        let directory = self.directory.as_deref().map(|dir| c_string(dir.as_os_str()));
+        let directory = directory.transpose()?;
         // What we were born with is not the child's business either. Fails before Linux 5.11 only.
         let _ = sys::close_all_on_exec();
         // Nobody may reap it before its descriptor is open.
         let hold = subreaper::hold();
-        let child = self.command.spawn();
-        drop(reserved);
-        let child = child.context("cannot execute", self.program.display())?;
-        let pid = child.id().cast_signed();
+        let started = sys::spawn(&sys::Program {
+            path: &program,
+            arguments: &arguments?,
+            environment: &self.environment()?,
+            directory: directory.as_deref(),
+            descriptors: &descriptors,
+            new_session: self.new_session,
+        });
+        let pid = started.context("cannot execute", self.program.display())?;
         let pidfd = PidFd::open(pid)?;
         drop(hold);
         Ok(Child { pid, pidfd })
     }
+
+    /// Everything it inherits with the number that each gets, set apart.
+    fn take_descriptors(&mut self) -> io::Result<Vec<(OwnedFd, i32)>> {
+        let inherited = std::mem::take(&mut self.inherited);
+        if inherited.iter().any(|(_, number)| *number < 3) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let stdio = std::mem::take(&mut self.stdio);
+        let mut descriptors = Vec::with_capacity(stdio.len() + inherited.len());
+        for (fd, number) in stdio.into_iter().zip(0..) {
+            descriptors.push((fd.map_or_else(null, Ok)?, number));
+        }
+        descriptors.extend(inherited);
+        set_apart(descriptors)
+    }
+
+    /// `NAME=VALUE` for every variable.
+    fn environment(&self) -> io::Result<Vec<CString>> {
+        let kept = std::env::vars_os().filter(|(name, _)| !self.env_cleared && !self.env.contains_key(name));
+        let set = self.env.iter();
+        let set = set.filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        kept.chain(set)
+            .map(|(mut variable, value)| {
+                variable.push("=");
+                variable.push(value);
+                c_string(&variable)
+            })
+            .collect()
+    }
 }
 
-/// Moves the descriptors above every number that one of them is to get, and occupies those numbers until the child is
-/// started, so that no descriptor of the start itself is there to be overwritten.
-fn set_apart(
-    descriptors: Vec<(OwnedFd, i32)>,
-    reserved: &mut Vec<OwnedFd>,
-) -> io::Result<Vec<(OwnedFd, i32)>> {
+fn null() -> io::Result<OwnedFd> {
+    let file = File::options().read(true).write(true).open("/dev/null")?;
+    Ok(file.into())
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(io::Error::from)
+}
+
+/// Moves the descriptors above every number that one of them is to get, so that none is overwritten by another.
+fn set_apart(descriptors: Vec<(OwnedFd, i32)>) -> io::Result<Vec<(OwnedFd, i32)>> {
     let above = descriptors
         .iter()
         .map(|(_, number)| number + 1)
         .max()
         .unwrap_or(3);
-    let mut moved = Vec::new();
-    for (fd, number) in descriptors {
-        if number < 3 {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let apart = rustix::io::fcntl_dupfd_cloexec(&fd, above)?;
-        drop(fd);
-        reserved.push(rustix::io::fcntl_dupfd_cloexec(&apart, number)?);
-        moved.push((apart, number));
-    }
-    Ok(moved)
+    descriptors
+        .into_iter()
+        .map(|(fd, number)| {
+            let apart = if fd.as_raw_fd() < above {
+                rustix::io::fcntl_dupfd_cloexec(&fd, above)?
+            } else {
+                fd
+            };
+            Ok((apart, number))
+        })
+        .collect()
 }

@@ -1,11 +1,10 @@
 //! The system calls that neither nix nor rustix wraps. Nothing here keeps state.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -149,22 +148,6 @@ pub(crate) fn wait_for_signal(signals: &[i32]) -> io::Result<i32> {
     }
 }
 
-/// The signals that this process ignores and that a child would go on ignoring. SIGPIPE is left out: the standard
-/// library ignores it here and restores it in children.
-pub(crate) fn ignored_signals() -> Vec<i32> {
-    let ignores = |signal: &i32| {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: asks only; the kernel fills the action on success, zeroes are a valid one.
-        let result = unsafe { libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr()) };
-        // SAFETY: zeroed or filled.
-        result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
-    };
-    (1..=LAST_SIGNAL)
-        .filter(|&signal| signal != libc::SIGPIPE)
-        .filter(ignores)
-        .collect()
-}
-
 /// Marks every descriptor from 3 on close-on-exec: those that we were born with are not.
 pub(crate) fn close_all_on_exec() -> io::Result<()> {
     close_range(3, libc::CLOSE_RANGE_CLOEXEC)
@@ -187,59 +170,125 @@ fn close_range(first: u32, flags: u32) -> io::Result<()> {
     }
 }
 
-/// What a child does between fork and exec.
-pub(crate) struct ChildSetup {
-    /// Signals to give their default action.
-    pub(crate) default_signals: Vec<i32>,
-    /// Descriptors and the numbers they get. No descriptor's own number is among the numbers.
-    pub(crate) descriptors: Vec<(OwnedFd, i32)>,
+/// A program to be executed in a new process.
+pub(crate) struct Program<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) arguments: &'a [CString],
+    pub(crate) environment: &'a [CString],
+    /// Where it begins, if not where we are.
+    pub(crate) directory: Option<&'a CStr>,
+    /// Descriptors and the numbers they get, in this order. Every descriptor's own number is above all of the numbers.
+    pub(crate) descriptors: &'a [(OwnedFd, i32)],
     /// Whether to begin a session.
     pub(crate) new_session: bool,
 }
 
-/// True while this thread blocks any signal, which a child would go on blocking.
-pub(crate) fn blocks_signals() -> io::Result<bool> {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: asks only; the set is written when the call succeeds.
-    let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), set.as_mut_ptr()) };
-    if error != 0 {
-        return Err(io::Error::from_raw_os_error(error));
+/// Starts a program with an empty signal mask and the default action for every signal, by the C library's vfork:
+/// returns its pid once it is executed, or why it cannot be.
+pub(crate) fn spawn(program: &Program<'_>) -> io::Result<i32> {
+    let attributes = SpawnAttributes::new(program.new_session)?;
+    let mut actions = SpawnActions::new()?;
+    if let Some(directory) = program.directory {
+        actions.change_directory(directory)?;
     }
-    // SAFETY: initialised by the successful call.
-    let set = unsafe { set.assume_init() };
-    // SAFETY: reads a valid set.
-    Ok((1..=LAST_SIGNAL).any(|signal| unsafe { libc::sigismember(&raw const set, signal) } == 1))
+    for (fd, number) in program.descriptors {
+        actions.duplicate(fd, *number)?;
+    }
+    let pointers = |strings: &[CString]| -> Vec<*mut libc::c_char> {
+        let each = strings.iter().map(|string| string.as_ptr().cast_mut());
+        each.chain([std::ptr::null_mut()]).collect()
+    };
+    let (arguments, environment) = (pointers(program.arguments), pointers(program.environment));
+    let mut pid = 0;
+    // SAFETY: all that is pointed to outlives the call, which returns only after the child's exec; the two arrays end
+    // with null, and nothing is written through their pointers.
+    let error = unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            program.path.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            arguments.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
+    succeeded(error).map(|()| pid)
 }
 
-/// Has the child of `command` unblock all signals and do `setup` before it executes the program.
-pub(crate) fn prepare_child(command: &mut Command, setup: ChildSetup) {
-    let run = move || {
-        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: async-signal-safe; initialises the set.
-        unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-        // SAFETY: async-signal-safe; the set is initialised, no old one is asked for.
-        let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
-        if error != 0 {
-            return Err(io::Error::from_raw_os_error(error));
+/// What the `posix_spawn` functions and `pthread_sigmask` return: an error number, or 0.
+fn succeeded(error: libc::c_int) -> io::Result<()> {
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+struct SpawnAttributes(libc::posix_spawnattr_t);
+
+impl SpawnAttributes {
+    fn new(new_session: bool) -> io::Result<Self> {
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: initialises the attributes, or fails.
+        succeeded(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
+        // SAFETY: initialised by the successful call.
+        let mut this = Self(unsafe { attributes.assume_init() });
+        let none = signal_set(&[])?;
+        let mut all = MaybeUninit::uninit();
+        // SAFETY: initialises the set.
+        let all = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            all.assume_init()
+        };
+        // SAFETY: the attributes are initialised, the set lives.
+        succeeded(unsafe { libc::posix_spawnattr_setsigmask(&raw mut this.0, &raw const none) })?;
+        // SAFETY: the attributes are initialised, the set lives.
+        succeeded(unsafe { libc::posix_spawnattr_setsigdefault(&raw mut this.0, &raw const all) })?;
+        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        if new_session {
+            flags |= libc::c_int::from(libc::POSIX_SPAWN_SETSID);
         }
-        for &signal in &setup.default_signals {
-            // SAFETY: async-signal-safe; SIG_DFL runs no code of ours.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
-        for (fd, number) in &setup.descriptors {
-            // SAFETY: async-signal-safe; both numbers are this child's own.
-            if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        // SAFETY: async-signal-safe.
-        if setup.new_session && unsafe { libc::setsid() } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
-    };
-    // SAFETY: the closure only makes async-signal-safe calls and allocates nothing.
-    unsafe { command.pre_exec(run) };
+        let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+        // SAFETY: the attributes are initialised.
+        succeeded(unsafe { libc::posix_spawnattr_setflags(&raw mut this.0, flags) })?;
+        Ok(this)
+    }
+}
+
+impl Drop for SpawnAttributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised, and not used again.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+struct SpawnActions(libc::posix_spawn_file_actions_t);
+
+impl SpawnActions {
+    fn new() -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: initialises the actions, or fails.
+        succeeded(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        // SAFETY: initialised by the successful call.
+        Ok(Self(unsafe { actions.assume_init() }))
+    }
+
+    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
+        let path = directory.as_ptr();
+        // SAFETY: the actions are initialised; the path is copied.
+        succeeded(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, path) })
+    }
+
+    fn duplicate(&mut self, fd: &OwnedFd, number: i32) -> io::Result<()> {
+        // SAFETY: the actions are initialised; the two numbers are the child's business.
+        succeeded(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, fd.as_raw_fd(), number) })
+    }
+}
+
+impl Drop for SpawnActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised, and not used again.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
 }
 
 /// Sets the loopback interface of this thread's network namespace up.
