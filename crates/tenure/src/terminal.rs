@@ -80,6 +80,12 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
+/// Rows and columns of our own terminal; `None` where stdin is none.
+pub(crate) fn our_size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(io::stdin()).ok()?;
+    Some((size.ws_row, size.ws_col))
+}
+
 /// Our own terminal in raw mode, until dropped.
 #[derive(Debug)]
 struct RawMode {

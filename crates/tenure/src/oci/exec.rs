@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tenure_lifecycle::ExitStatus;
-use tenure_runtime::oci_spec::runtime::Process;
+use tenure_runtime::oci_spec::runtime::{BoxBuilder, Process};
 use tenure_runtime::{ContainerId, ExecRequest, ProcessOverrides, Runtime};
 
 use super::foreground::{self, Signals};
@@ -155,8 +155,18 @@ pub(crate) fn run(
         .context("cannot make a socket pair for the terminal")?;
     let (ours, theirs) = console.unzip();
     request.console_fd = theirs;
+    if let Some((height, width)) = terminal::our_size().filter(|_| own_terminal) {
+        let size = BoxBuilder::default().height(height).width(width).build();
+        request
+            .process
+            .set_console_size(Some(size.context("cannot tell the size of the terminal")?));
+    }
     let executed = runtime.exec(id, &request)?;
-    let status: ExitStatus = join_terminal(ours.as_ref())
+    drop(request);
+    let status: ExitStatus = ours
+        .as_ref()
+        .map(join_terminal)
+        .transpose()
         .and_then(|mut relay| foreground::wait(executed.pidfd.as_fd(), &mut signals, relay.as_mut()))
         .with_context(|| format!("cannot wait for the program in container {id}"))?;
     Ok(Code::of(status))

@@ -1,7 +1,7 @@
 //! `tenure run`.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -81,33 +81,39 @@ fn in_foreground(
     own_terminal: bool,
 ) -> Result<ExitStatus, CommandError> {
     let mut signals = Signals::take().context("cannot take signals")?;
-    let console = own_terminal
-        .then(terminal::console_pair)
-        .transpose()
-        .context("cannot make a socket pair for the terminal")?;
-    let (ours, theirs) = console.unzip();
-    request.console_fd = theirs;
-    let created = runtime.run(id, &request)?;
-    let waited = join_terminal(ours.as_ref())
-        .and_then(|mut relay| foreground::wait(created.pidfd.as_fd(), &mut signals, relay.as_mut()));
-    waited
-        .with_context(|| format!("cannot wait for container {id}"))
-        .map_err(|error| {
-            // Nobody would look after it any more.
-            match runtime.delete(id, true) {
-                Ok(()) => CommandError::failed(error),
-                Err(_) => {
-                    CommandError::failed(error).hint(format!("`tenure delete --force {id}` removes it"))
-                }
-            }
-        })
+    if !own_terminal {
+        let created = runtime.run(id, &request)?;
+        let waited = foreground::wait(created.pidfd.as_fd(), &mut signals, None);
+        return waited.map_err(|error| unwatched(runtime, id, error));
+    }
+    let (ours, theirs) = terminal::console_pair().context("cannot make a socket pair for the terminal")?;
+    request.console_fd = Some(theirs);
+    let created = runtime.create(id, &request)?;
+    drop(request);
+    // Joined before the program starts: it sees our window's size from the beginning.
+    let mut relay = join_terminal(&ours).map_err(|error| unwatched(runtime, id, error))?;
+    if let Err(error) = runtime.start(id) {
+        drop(relay);
+        let _ = runtime.delete(id, true);
+        return Err(error.into());
+    }
+    let waited = foreground::wait(created.pidfd.as_fd(), &mut signals, Some(&mut relay));
+    drop(relay);
+    waited.map_err(|error| unwatched(runtime, id, error))
 }
 
-/// Takes the terminal that the runtime has sent over `socket`, if there is to be one.
-pub(super) fn join_terminal(socket: Option<&std::os::fd::OwnedFd>) -> io::Result<Option<Relay>> {
-    socket
-        .map(|socket| Relay::new(terminal::receive_master(socket.as_fd())?))
-        .transpose()
+/// The error for a container that nobody can wait for; it is deleted, as nobody would look after it any more.
+fn unwatched(runtime: &Runtime, id: &ContainerId, error: io::Error) -> CommandError {
+    let error = anyhow::Error::new(error).context(format!("cannot wait for container {id}"));
+    match runtime.delete(id, true) {
+        Ok(()) => CommandError::failed(error),
+        Err(_) => CommandError::failed(error).hint(format!("`tenure delete --force {id}` removes it")),
+    }
+}
+
+/// Takes the terminal that the runtime has sent over `socket` and joins it to ours.
+pub(super) fn join_terminal(socket: &OwnedFd) -> io::Result<Relay> {
+    Relay::new(terminal::receive_master(socket.as_fd())?)
 }
 
 /// Runs the container under the lifecycle that its annotations ask for.
