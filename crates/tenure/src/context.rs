@@ -62,6 +62,12 @@ impl Context {
         Ok(std::env::current_exe().context("cannot find this program's own file")?)
     }
 
+    /// True when `path` is this program's own file, also where it runs from a protected view of it.
+    pub(crate) fn is_own_binary(&self, path: &Path) -> bool {
+        let file = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+        matches!((file(path), file(Path::new("/proc/self/exe"))), (Ok(this), Ok(own)) if this == own)
+    }
+
     /// The OCI runtime on that root.
     ///
     /// # Errors

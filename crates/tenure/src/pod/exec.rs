@@ -67,7 +67,7 @@ pub(crate) fn execute(context: &Context, args: &ExecArgs) -> Result<Code, Comman
         let null = File::open("/dev/null").context("cannot open /dev/null")?;
         rustix::stdio::dup2_stdin(&null).context("cannot close stdin")?;
     }
-    if made_by.runtime != context.own_binary()? {
+    if !context.is_own_binary(&made_by.runtime) {
         return by_foreign_runtime(&made_by, &id, args);
     }
     tenure_runtime::protect_own_binary()?;

@@ -113,8 +113,7 @@ fn runtime(
         });
     };
     let binary = find_program(given, std::env::var_os("PATH").as_deref())?;
-    let is_own = binary.canonicalize().is_ok_and(|path| path == own);
-    let root = match is_own {
+    let root = match context.is_own_binary(&binary) {
         true => root.into(),
         false => root.join("pods").join(pod).join("runtime"),
     };
