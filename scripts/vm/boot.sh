@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # shares variables with the scripts beside it
 # Starts the machine, and saves its state once it has booted. Sourced by scripts/vm-test.
 #
-# A state belongs to an image and to everything that QEMU was told: disk.qcow2 (what booting wrote, over root.ext4) and
-# memory.zst. Every run resumes it, which takes a second, and throws away what it writes.
+# A state belongs to an image and to everything that QEMU was told: disk.qcow2 (what booting wrote, over root.ext4),
+# memory.zst, and tsc-khz, the frequency by which its clock goes. Every run resumes it, which takes a second, and throws away what it writes.
 
 vm_memory=2048
 vm_processors=2
@@ -30,18 +30,33 @@ state_key() {
   } | sha256sum | cut -c1-12
 }
 
+# An emulated machine's time stamp counter is the host's. A kernel that has to find out its frequency on a busy host
+# can be wrong by several times, and its clock with it, so it is told.
+measure_tsc() {
+  cc -O1 -o "$run_directory/tsc" "$repository/scripts/vm/tsc.c"
+  tsc_khz=$("$run_directory/tsc")
+}
+
+# Whether there is a saved state whose clock is right on this host, to half a percent.
+state_fits() {
+  local saved
+  [ -e "$state/memory.zst" ] || return 1
+  saved=$(cat "$state/tsc-khz")
+  [ "$(accelerator)" = kvm ] || [ $(((saved - tsc_khz) * 200 / tsc_khz)) = 0 ]
+}
+
 # Sets $image and $state for a Debian release and makes what is not there. Holds a shared lock on them from then on.
 use_machine() {
   local suite=$1
   image=$(image_directory "$suite")
   state=$image/state-$(state_key)
-  mkdir -p "$vm_cache"
+  measure_tsc
   exec {image_lock}>"$image.lock"
   attend flock -s "$image_lock"
-  if ! [ -e "$image/about" ] || ! [ -e "$state/memory.zst" ]; then
+  if ! [ -e "$image/about" ] || ! state_fits; then
     attend flock "$image_lock"
     [ -e "$image/about" ] || build_image "$suite"
-    [ -e "$state/memory.zst" ] || save_state
+    state_fits || save_state
     attend flock -s "$image_lock"
     remove_old_images "$suite"
   fi
@@ -82,12 +97,12 @@ start_machine() {
 
 kernel_command_line() {
   echo console=ttyS0 quiet panic=-1 mitigations=off nokaslr audit=0 rcupdate.rcu_expedited=1 random.trust_cpu=on \
-    tsc=reliable no_timer_check systemd.show_status=no systemd.getty_auto=no
+    tsc=reliable "tsc_early_khz=$tsc_khz" no_timer_check systemd.show_status=no systemd.getty_auto=no
 }
 
 # Boots the image until the agent waits for a command, and saves the machine.
 save_state() {
-  local work start=$SECONDS
+  local work start=$SECONDS guest_seconds
   step "Booting the machine once, to save its state"
   work=$(mktemp -d "$vm_cache/state.$$.XXXXXX")
   remove_at_exit "$work"
@@ -95,6 +110,7 @@ save_state() {
   truncate -s "$payload_size" "$work/payload"
   : >"$work/status"
   mkdir "$work/state"
+  echo "$tsc_khz" >"$work/state/tsc-khz"
   ln -s "$image" "$work/image"
   ln -s "$image/root.ext4" "$work/root.ext4"
   # The state's directory will stand beside root.ext4.
@@ -107,7 +123,10 @@ save_state() {
     [ $((SECONDS - start)) -lt 300 ] || machine_failed "$work" "the machine has not booted within 300 s"
     attend sleep 0.2
   done
+  guest_seconds=$(sed -n 's/^waits \([0-9]*\).*/\1/p' "$work/status")
   note "booted ($((SECONDS - start)) s)"
+  [ "$guest_seconds" -le $(((SECONDS - start) * 5 / 4 + 2)) ] ||
+    machine_failed "$work" "the machine's clock is wrong: it takes its boot to have lasted $guest_seconds s"
   # Stopping it before saving would make it wake up stopped.
   printf 'migrate "exec:zstd -q -3 -T0 -f -o state/memory.zst"\nquit\n' >&"$monitor"
   wait "$machine" || machine_failed "$work" "the machine's state could not be saved"

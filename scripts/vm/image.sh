@@ -17,6 +17,8 @@ guest_modules=(overlay fuse loop)
 vm_requirements() {
   cat <<'LIST'
 qemu-system-x86 command -v qemu-system-x86_64
+gcc command -v cc
+libc6-dev test -e /usr/include/stdlib.h
 qemu-utils command -v qemu-img
 mmdebstrap command -v mmdebstrap
 debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
@@ -167,7 +169,7 @@ extract_vmlinux() {
       # shellcheck disable=SC2086 # a command with its options
       tail -c +$((offset + 1)) "$compressed" | ${entry#* } >"$target" 2>/dev/null || true
       [ "$(head -c 4 "$target" | tail -c 3)" != ELF ] || return 0
-    done < <(LC_ALL=C grep -aboP "$magic" "$compressed" | cut -d: -f1 | head -n 20)
+    done < <(LC_ALL=C grep -aboP "$magic" "$compressed" | cut -d: -f1 | head -n 20 || true)
   done
   return 1
 }
