@@ -99,8 +99,11 @@ pub(super) fn detach(
     let mut said = BufReader::new(File::from(pipe));
     let mut failures = Vec::new();
     loop {
-        wait_for_word(said.get_ref(), &child.pidfd, &mut signals)
-            .context("cannot wait for the supervisor")?;
+        // What was read along with the line before is not in the pipe any more: waiting for it would be for ever.
+        if said.buffer().is_empty() {
+            wait_for_word(said.get_ref(), &child.pidfd, &mut signals)
+                .context("cannot wait for the supervisor")?;
+        }
         let mut line = String::new();
         let read = said.read_line(&mut line).context("cannot hear the supervisor")?;
         if read == 0 {
