@@ -15,13 +15,15 @@ mod slot;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tenure_lifecycle::{ContainerIndex, Exit, ExitStatus, HookOutcome, HookPoint, HookReport, StartFailure};
 use tenure_spec::{ContainerSpec, Image, PodSpec};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::cgroup::{self, Cgroup};
 use tenure_supervise::pidfd::PidFd;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use crate::effects::Effects;
 use crate::error::{EngineError, line};
@@ -36,6 +38,9 @@ use crate::tee::TeeOut;
 pub(crate) use record::RecordFile;
 pub(crate) use slot::Slot;
 
+/// How long a removal gives way to starts.
+const GIVE_WAY: Duration = Duration::from_millis(100);
+
 /// A pod on this machine.
 #[derive(Debug)]
 pub(crate) struct Host<R> {
@@ -46,6 +51,8 @@ pub(crate) struct Host<R> {
     record: RefCell<RecordFile>,
     slots: Vec<RefCell<Slot>>,
     tee: Option<TeeOut>,
+    /// Told when a container has been started, or will not be.
+    settled: Notify,
 }
 
 impl<R: OciRuntime> Host<R> {
@@ -68,6 +75,7 @@ impl<R: OciRuntime> Host<R> {
             record: RefCell::new(record),
             slots,
             tee: None,
+            settled: Notify::new(),
         }
     }
 
@@ -139,7 +147,7 @@ impl<R: OciRuntime> Host<R> {
         };
         // While the runtime works, the next container's layer is made.
         let (created, ()) = tokio::join!(self.runtime.create(request), async {
-            self.prepare_after(index);
+            self.prepare(ContainerIndex(index.0 + 1));
         });
         let created = created.map_err(|error| refused(&error))?;
         self.created(index, slot, created);
@@ -159,10 +167,9 @@ impl<R: OciRuntime> Host<R> {
         });
     }
 
-    /// Makes the layer of the container that comes after this one, if its first start is still to come. A failure
-    /// shows when its turn comes.
-    fn prepare_after(&self, index: ContainerIndex) {
-        let Some((spec, slot)) = self.container(ContainerIndex(index.0 + 1)) else {
+    /// Makes the layer of a container ahead of its first create. A failure shows when its turn comes.
+    fn prepare(&self, index: ContainerIndex) {
+        let Some((spec, slot)) = self.container(index) else {
             return;
         };
         let mut slot = slot.borrow_mut();
@@ -178,6 +185,34 @@ impl<R: OciRuntime> Host<R> {
                 }
             }
         }
+    }
+
+    /// Removes layers that were made ahead of a sandbox that could not be.
+    fn forget_layers(&self) {
+        for (spec, slot) in self.spec.all_containers().zip(&self.slots) {
+            if slot.borrow_mut().prepared.take().is_some()
+                && let Err(error) = bundle::discard(&self.dir, &spec.name)
+            {
+                tracing::error!(error = line(&error), "a layer is left");
+            }
+        }
+    }
+
+    /// Lets containers that are being started go first: what is dead can wait, what is to run should not. Not for
+    /// long, as a start may hang.
+    async fn give_way(&self) {
+        let quiet = async {
+            while self.slots.iter().any(|slot| slot.borrow().starting) {
+                self.settled.notified().await;
+            }
+        };
+        // Whichever comes first is as good.
+        let _ = timeout(GIVE_WAY, quiet).await;
+    }
+
+    fn settle(&self, slot: &RefCell<Slot>) {
+        slot.borrow_mut().starting = false;
+        self.settled.notify_waiters();
     }
 
     /// Removes all that one start has; the container is dead, or is killed by it.
@@ -237,7 +272,13 @@ impl<R: OciRuntime> Host<R> {
 
 impl<R: OciRuntime + 'static> Effects for Host<R> {
     async fn create_sandbox(&self) -> Result<(), String> {
-        let made = self.sandbox.create().await;
+        // While the kernel works, the first container's layer is made.
+        let (made, ()) = tokio::join!(self.sandbox.create(), async {
+            self.prepare(ContainerIndex(0));
+        });
+        if made.is_err() {
+            self.forget_layers();
+        }
         let recorded = self.record.borrow_mut().update(|record| match &made {
             Ok(pod_init) => record.pod_init = *pod_init,
             Err(_) => record.sandbox = SandboxStage::Absent,
@@ -268,11 +309,13 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
 
     async fn create(&self, index: ContainerIndex, restart_count: u32) -> Result<(), StartFailure> {
         let (spec, slot) = self.container(index).ok_or_else(unknown)?;
+        slot.borrow_mut().starting = true;
         let created = self.try_create(index, restart_count, spec, slot).await;
-        if created.is_err()
-            && let Err(left) = self.clear(index, &spec.name, slot).await
-        {
-            tracing::error!(left, "left behind by a container that could not be made");
+        if created.is_err() {
+            self.settle(slot);
+            if let Err(left) = self.clear(index, &spec.name, slot).await {
+                tracing::error!(left, "left behind by a container that could not be made");
+            }
         }
         created
     }
@@ -388,6 +431,8 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
         let Some((spec, slot)) = self.container(index) else {
             return Ok(());
         };
+        self.settle(slot);
+        self.give_way().await;
         self.clear(index, &spec.name, slot).await
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) own_pid_namespace: bool,
     /// Where the output goes; `None` for an adopted container whose pipes are gone.
     pub(crate) output: Option<Output>,
+    /// Between its create and the end of its start: others give way.
+    pub(crate) starting: bool,
     /// A layer made ahead of the first create.
     pub(crate) prepared: Option<Layer>,
 }

@@ -1,7 +1,7 @@
 //! All of a pod that is not a container: its folder, cgroup, namespaces, volumes and files.
 //!
 //! ```text
-//! create   folders ▶ cgroup ▶ namespaces (beside: volumes, files) ▶ pod init
+//! create   folders ▶ namespaces (meanwhile: cgroup, volumes, files) ▶ pod init
 //! remove   pod init ◀ namespaces ◀ everything mounted ◀ cgroup ◀ folders     goes on whatever fails
 //! ```
 //!
@@ -71,15 +71,21 @@ impl Sandbox {
         ] {
             make_private_dir(&folder)?;
         }
-        let cgroup = PathBuf::from(self.dir.cgroup());
-        Cgroup::create(&cgroup).map_err(|source| file_error("create cgroup", &cgroup, source))?;
         // The kernel takes its time for a network namespace; the rest is made meanwhile.
         let namespaces = self.create_namespaces();
-        let rest = async { self.create_files() };
+        let rest = async { self.create_cgroup().and_then(|()| self.create_files()) };
         let (namespaces, rest) = tokio::join!(namespaces, rest);
         namespaces?;
         rest?;
         self.create_pod_init()
+    }
+
+    fn create_cgroup(&self) -> Result<(), EngineError> {
+        let cgroup = PathBuf::from(self.dir.cgroup());
+        let created = Cgroup::create(&cgroup);
+        created
+            .map(drop)
+            .map_err(|source| file_error("create cgroup", &cgroup, source))
     }
 
     fn create_files(&self) -> Result<(), EngineError> {
