@@ -41,7 +41,7 @@ fn main() {
         geteuid().is_root(),
         "needs root; TENURE_SKIP_ROOT=1 leaves these tests out"
     );
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         (
             "the_containers_exit_code_and_output_are_ours",
             the_containers_exit_code_and_output_are_ours,
@@ -64,6 +64,7 @@ fn main() {
             a_missing_program_is_127_and_leaves_nothing,
         ),
         ("the_pid_file_names_init", the_pid_file_names_init),
+        ("handlers_run_in_the_container", handlers_run_in_the_container),
     ];
     for (name, test) in tests {
         test();
@@ -252,4 +253,22 @@ fn the_pid_file_names_init() {
     assert!(command.starts_with("/bin/sh"), "{command}");
     life.signal(Signal::SIGTERM);
     assert_eq!(life.end().0, 0);
+}
+
+fn handlers_run_in_the_container() {
+    let handler = |text: &str| {
+        let script = format!("echo {text} > /proc/1/fd/1");
+        json!({"exec": {"command": ["/bin/sh", "-c", script]}}).to_string()
+    };
+    let script = format!("trap 'echo bye; exit 3' TERM; echo ready; {WAIT}");
+    let annotations = [("postStart", handler("warm")), ("preStop", handler("drain"))];
+    let annotations = annotations.each_ref().map(|(key, value)| (*key, value.as_str()));
+    let mut life = Life::begin(&["/bin/sh", "-c", &script], &annotations);
+    // Program and handler run side by side.
+    let mut lines = [life.line(), life.line()];
+    lines.sort();
+    assert_eq!(lines, ["ready", "warm"]);
+    life.signal(Signal::SIGTERM);
+    let (code, out, err) = life.end();
+    assert_eq!((code, out.as_str()), (3, "drain\nbye\n"), "{err}");
 }
