@@ -74,11 +74,16 @@ fn mask(root: BorrowedFd<'_>, path: &Path, null: &OwnedFd, empty: &mut Option<Ow
     if kind != FileType::Directory {
         return attach(copy(null.as_fd(), false)?.as_fd(), place.as_fd());
     }
-    let directory = match empty {
-        Some(directory) => directory,
-        None => empty.insert(empty_directory()?),
-    };
-    attach(copy(directory.as_fd(), false)?.as_fd(), place.as_fd())
+    match empty {
+        Some(first) => attach(copy(first.as_fd(), false)?.as_fd(), place.as_fd()),
+        // Before Linux 6.15 only a mount that is attached somewhere can be copied: the first serves as it is.
+        None => {
+            let first = empty_directory()?;
+            attach(first.as_fd(), place.as_fd())?;
+            *empty = Some(first);
+            Ok(())
+        }
+    }
 }
 
 /// The host's null device, checked to be one.
