@@ -73,7 +73,6 @@ pub struct Spawn {
     env_cleared: bool,
     /// Variables set, and without a value those unset.
     env: BTreeMap<OsString, Option<OsString>>,
-    directory: Option<PathBuf>,
     stdio: [Option<OwnedFd>; 3],
     inherited: Vec<(OwnedFd, i32)>,
     new_session: bool,
@@ -97,7 +96,6 @@ impl Spawn {
             arguments: Vec::new(),
             env_cleared: false,
             env: BTreeMap::new(),
-            directory: None,
             stdio: [None, None, None],
             inherited: Vec::new(),
             new_session: false,
@@ -143,12 +141,6 @@ impl Spawn {
         self
     }
 
-    /// Its working directory.
-    pub fn current_dir(mut self, dir: &Path) -> Self {
-        self.directory = Some(dir.to_owned());
-        self
-    }
-
     /// Its stdin.
     pub fn stdin(mut self, fd: OwnedFd) -> Self {
         self.stdio[0] = Some(fd);
@@ -188,8 +180,6 @@ impl Spawn {
             .chain(self.arguments.iter().map(OsString::as_os_str))
             .map(c_string)
             .collect();
-        let directory = self.directory.as_deref().map(|dir| c_string(dir.as_os_str()));
-        let directory = directory.transpose()?;
         // What we were born with is not the child's business either. Fails before Linux 5.11 only.
         let _ = sys::close_all_on_exec();
         // Nobody may reap it before its descriptor is open.
@@ -198,7 +188,6 @@ impl Spawn {
             path: &program,
             arguments: &arguments?,
             environment: &self.environment()?,
-            directory: directory.as_deref(),
             descriptors: &descriptors,
             new_session: self.new_session,
         });

@@ -175,8 +175,6 @@ pub(crate) struct Program<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) arguments: &'a [CString],
     pub(crate) environment: &'a [CString],
-    /// Where it begins, if not where we are.
-    pub(crate) directory: Option<&'a CStr>,
     /// Descriptors and the numbers they get, in this order. Every descriptor's own number is above all of the numbers.
     pub(crate) descriptors: &'a [(OwnedFd, i32)],
     /// Whether to begin a session.
@@ -188,9 +186,6 @@ pub(crate) struct Program<'a> {
 pub(crate) fn spawn(program: &Program<'_>) -> io::Result<i32> {
     let attributes = SpawnAttributes::new(program.new_session)?;
     let mut actions = SpawnActions::new()?;
-    if let Some(directory) = program.directory {
-        actions.change_directory(directory)?;
-    }
     for (fd, number) in program.descriptors {
         actions.duplicate(fd, *number)?;
     }
@@ -270,12 +265,6 @@ impl SpawnActions {
         succeeded(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
         // SAFETY: initialised by the successful call.
         Ok(Self(unsafe { actions.assume_init() }))
-    }
-
-    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
-        let path = directory.as_ptr();
-        // SAFETY: the actions are initialised; the path is copied.
-        succeeded(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, path) })
     }
 
     fn duplicate(&mut self, fd: &OwnedFd, number: i32) -> io::Result<()> {

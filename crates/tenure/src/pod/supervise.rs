@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
@@ -91,7 +91,6 @@ pub(super) fn detach(
     let child = Spawn::new(&context.own_binary()?)
         .args(context.log_arguments())
         .arg("pod-supervise")
-        .current_dir(Path::new("/"))
         .stdin(send(launch)?)
         .stdout(theirs)
         .spawn()
@@ -239,6 +238,8 @@ fn settle() -> anyhow::Result<Setting> {
     let sent = serde_json::from_slice(&text).context("the launch cannot be understood")?;
     drop(text);
     close_inherited().context("cannot close inherited descriptors")?;
+    // Nobody is to wait for us to leave a file system.
+    std::env::set_current_dir("/").context("cannot go to the root directory")?;
     let null = File::options()
         .read(true)
         .write(true)
