@@ -161,7 +161,8 @@ fn a_pidfd_from_elsewhere_knows_its_pid() {
 fn a_start_time_is_read_behind_any_program_name() {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("a) S 1 (b");
-    std::fs::copy("/bin/sleep", &program).unwrap();
+    // A link, as a copy could still be open for writing in a process that another test has just forked.
+    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
     let child = Spawn::new(&program).arg("1000").spawn().unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap();
     assert!(stat.contains("(a) S 1 (b)"), "{stat}");
