@@ -1,12 +1,14 @@
 //! Which namespaces a container joins and which it gets new.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use libcontainer::user_ns::UserNamespaceConfig;
 use nix::unistd::Pid;
+use rustix::fs::{Mode, OFlags};
 
 use crate::failure::Failure;
 use crate::{Error, sys};
@@ -71,6 +73,21 @@ pub(crate) fn all_flags(linux: &Linux) -> i32 {
         .fold(0, |flags, n| flags | flag(n.typ()))
 }
 
+/// Opens a namespace, and makes sure that it is one of this kind.
+fn open(path: &Path, kind: LinuxNamespaceType) -> Result<OwnedFd, Error> {
+    let fail = Error::file("open namespace", path);
+    // Not blocking: it might be a fifo.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(error) => return Err(fail(error.into())),
+    };
+    match sys::namespace_type(fd.as_fd()) {
+        Ok(found) if found == flag(kind) => Ok(fd),
+        Ok(_) | Err(_) => Err(fail(io::Error::other(format!("it is no {kind} namespace")))),
+    }
+}
+
 impl Namespaces {
     /// Opens what is to be joined, with the runtime's rights.
     pub(crate) fn open(linux: &Linux) -> Result<Self, Error> {
@@ -83,14 +100,11 @@ impl Namespaces {
         };
         for namespace in linux.namespaces().iter().flatten() {
             let kind = namespace.typ();
-            let fd = match namespace.path() {
-                Some(path) => Some(
-                    File::open(path)
-                        .map_err(Error::file("open namespace", path))?
-                        .into(),
-                ),
-                None => None,
-            };
+            let fd = namespace
+                .path()
+                .as_deref()
+                .map(|path| open(path, kind))
+                .transpose()?;
             match (kind, fd) {
                 (LinuxNamespaceType::User, fd) => all.user = fd.map_or(Origin::New, Origin::Joined),
                 (LinuxNamespaceType::Pid, fd) => all.pid = fd.map_or(Origin::New, Origin::Joined),

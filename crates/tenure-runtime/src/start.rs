@@ -4,7 +4,7 @@
 //! no record can be wrong about it. Init holds `exec.fifo` open for writing: a successful exec closes it, a failed
 //! one leaves its reason in it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -48,7 +48,7 @@ pub(crate) fn is_waiting(entry: &Entry) -> bool {
 pub(crate) fn start(entry: &Entry) -> Result<(), Error> {
     entry.lock()?;
     let record = entry.load()?;
-    let Judged { status, init } = judge(entry, &record);
+    let Judged { status, init: _ } = judge(entry, &record);
     let refuse = |status| Error::CannotStart {
         id: entry.id.to_string(),
         status,
@@ -74,13 +74,8 @@ pub(crate) fn start(entry: &Entry) -> Result<(), Error> {
     let pid = record.init.map(|i| i.pid);
     let hooks = spec.hooks().as_ref();
     if let Err(failure) = Point::Poststart.run(hooks, &record, pid, &record.bundle) {
-        // A failing poststart hook ends the container (lifecycle-semantics S103).
-        if let Some(init) = init {
-            let _ = crate::sys::pidfd_send_signal(init.as_fd(), libc::SIGKILL);
-        }
-        if !record.private_pid_namespace {
-            record.cgroups.kill_all()?;
-        }
+        // A failing poststart hook ends the container, and nothing of it remains (lifecycle-semantics 9.21, S103).
+        crate::delete::delete(entry, true)?;
         return Err(failure.into());
     }
     Ok(())

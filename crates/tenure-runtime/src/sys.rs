@@ -79,6 +79,14 @@ pub(crate) fn setns(fd: BorrowedFd<'_>, flags: i32) -> io::Result<()> {
     check(unsafe { libc::setns(fd.as_raw_fd(), flags) }.into()).map(drop)
 }
 
+/// The `CLONE_NEW*` flag of the namespace open as `fd`.
+pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: NS_GET_NSTYPE takes no argument and writes nothing; on anything but a namespace it is refused.
+    let flag = check(unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) }.into())?;
+    i32::try_from(flag).map_err(io::Error::other)
+}
+
 /// Leaves namespaces and enters new ones.
 pub(crate) fn unshare(flags: i32) -> io::Result<()> {
     // SAFETY: unshare takes an integer; CLONE_FILES, the one flag that could invalidate descriptors, is never passed.
