@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
@@ -285,30 +286,35 @@ fn what_a_container_wrote_without_a_supervisor_is_logged() {
         return;
     }
     let world = World::new("recover-log");
-    let marker = world.folder.path().join("written");
-    let script = format!("echo written alone; : > {}; exec sleep 1000", marker.display());
-    bundle(world.folder.path(), "app", &["sh", "-c", &script]);
+    let folder = world.folder.path();
+    let (word, marker) = (folder.join("word"), folder.join("written"));
+    nix::unistd::mkfifo(&word, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = format!(
+        "read x < {}; echo written alone; : > {}; exec sleep 1000",
+        word.display(),
+        marker.display()
+    );
+    bundle(folder, "app", &["sh", "-c", &script]);
     let mut steps = 0;
     while world.live(steps) {
         let dir = Store::new(&world.root()).open(&world.name).unwrap();
-        let log = || fs::read_to_string(dir.log("app", 0)).unwrap_or_default();
-        let before = log();
         if dir.read_record().unwrap().is_some_and(|record| {
             let app = record.containers.get(&1);
             app.is_some_and(|app| app.stage == ContainerStage::Started && app.init.is_some())
         }) {
+            // Open for both, so that neither side waits for the other to open it; closed, it forgets what nobody read.
+            let mut speaker = fs::OpenOptions::new().read(true).write(true).open(&word).unwrap();
+            speaker.write_all(b"go\n").unwrap();
             let mut watch = tenure_supervise::watch::FileWatch::new(&[&marker]).unwrap();
-            // Killed right before the start, it waits for ever.
-            if marker.exists() || watch.wait(Some(std::time::Duration::from_millis(200))).unwrap() {
+            // Killed right before the start, it waits for ever; a later step has it started.
+            if marker.exists() || watch.wait(Some(std::time::Duration::from_secs(3))).unwrap() {
                 world.recover(Request::Stop { grace: Some(1) });
-                if !before.contains("written alone") {
-                    assert!(log().contains("stdout F written alone"), "{}", log());
-                    return;
-                }
+                let log = fs::read_to_string(dir.log("app", 0)).unwrap();
+                assert!(log.contains("stdout F written alone"), "{log}");
+                return;
             }
         }
         world.recover(Request::Kill);
-        let _ = fs::remove_file(&marker);
         steps += 1;
     }
     panic!("it never wrote alone");
