@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
+use crate::seccomp;
 use crate::{ContainerId, Error};
 
 /// The record's file name.
@@ -69,6 +70,8 @@ pub(crate) struct Record {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     containers: PathBuf,
+    /// Compiled seccomp filters, which containers share.
+    pub(crate) filters: seccomp::Cache,
 }
 
 /// One container's directory, held open.
@@ -84,6 +87,7 @@ impl Store {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             containers: root.join("containers"),
+            filters: seccomp::Cache::new(root),
         }
     }
 
