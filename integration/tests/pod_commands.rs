@@ -9,8 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tenure_integration::{
-    Manifest, assert_between, ends_on_term, exec, finish, host, ignores_term, parse_events, run, shell,
-    spawn, wait_until,
+    AWAIT_READY, Manifest, assert_between, ends_on_term, exec, finish, host, ignores_term, parse_events, run,
+    shell, spawn, wait_until,
 };
 
 #[test]
@@ -333,6 +333,43 @@ fn events_are_followed_to_the_end_of_the_pod() {
         ("Normal", Some("app"))
     );
     assert!(events.is_sorted_by_key(|event| event.time), "{events:#?}");
+}
+
+#[test]
+fn a_timeline_draws_every_container_in_each_form() {
+    let Some(host) = host("timeline") else { return };
+    let app = ends_on_term("app", 0).pre_stop(exec(&format!("{AWAIT_READY}; false")));
+    let manifest = Manifest::new().init(shell("setup", "true")).app(app);
+    let (pod, outcome) = host.detach(&manifest);
+    outcome.ok();
+    let text = || host.run(&["pod", "timeline", &pod.name]).ok().stdout;
+    let alive = text();
+    assert!(
+        alive.contains("setup (init)") && alive.contains("running"),
+        "{alive}"
+    );
+    pod.stop(&[]).outcome.ok();
+    let ended = text();
+    assert!(ended.contains("exit 0") && ended.contains("preStop"), "{ended}");
+    assert!(
+        !ended.contains('\x1b'),
+        "no colours where there is no terminal: {ended}"
+    );
+    let svg = host.run(&["pod", "timeline", &pod.name, "-o", "svg"]).ok().stdout;
+    assert!(svg.starts_with("<svg ") && svg.contains("preStop for"), "{svg}");
+    let json = host
+        .run(&["pod", "timeline", &pod.name, "-o", "json"])
+        .ok()
+        .stdout;
+    let trace: Value = serde_json::from_str(&json).unwrap();
+    let spans = trace["traceEvents"].as_array().unwrap().iter();
+    let names: Vec<&str> = spans
+        .filter(|event| event["ph"] == "X")
+        .filter_map(|event| event["name"].as_str())
+        .collect();
+    for name in ["running", "terminating", "preStop"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
 }
 
 #[test]

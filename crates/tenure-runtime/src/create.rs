@@ -32,7 +32,6 @@ use crate::hook::Point;
 use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
 use crate::process::{Child, ProcessKey};
-use crate::seccomp::Filter;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
 use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, rootfs, start, time};
@@ -92,7 +91,6 @@ pub(crate) fn create(
     };
     console.check()?;
     let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
-    let filter = Filter::prepare(linux.seccomp().as_ref(), &store.filters)?;
     let record = new_record(id, &spec, linux, request)?;
     let mut undo = claim(store, id, record)?;
     let entrance = undo.record.cgroups.create()?;
@@ -112,7 +110,6 @@ pub(crate) fn create(
             Mode::Create => start::prepare(&undo.entry)?,
             Mode::Run => Start::AtOnce,
         },
-        filter,
         no_pivot: request.no_pivot,
         no_new_keyring: request.no_new_keyring,
         preserve_fds,

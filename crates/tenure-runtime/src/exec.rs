@@ -19,8 +19,7 @@ use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
 use crate::namespace::{PidNamespace, all_flags};
 use crate::process::Child;
 use crate::program::Program;
-use crate::seccomp::{self, Filter};
-use crate::settle::{Settlement, reopen_null, settle};
+use crate::settle::{reopen_null, settle};
 use crate::status::{Judged, judge};
 use crate::store::{Entry, Record};
 use crate::sys::{self, Cloned};
@@ -37,17 +36,12 @@ struct Setup<'a> {
     init: OwnedFd,
     namespaces: i32,
     console: Option<OwnedFd>,
-    filter: Option<Filter>,
     preserve_fds: u32,
     inherited_env: Vec<String>,
 }
 
 /// Runs a process in a container.
-pub(crate) fn exec(
-    entry: &Entry,
-    filters: &seccomp::Cache,
-    request: &ExecRequest,
-) -> Result<Executed, Error> {
+pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Error> {
     let process = &request.process;
     validate_process(process).map_err(|(at, reason)| Error::InvalidProcess { at, reason })?;
     let console = console::Request {
@@ -71,7 +65,6 @@ pub(crate) fn exec(
         });
     };
     let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
-    let filter = Filter::prepare(linux.seccomp().as_ref(), filters)?;
     let mut namespaces = all_flags(linux);
     if same_user_namespace(&record) {
         namespaces &= !libc::CLONE_NEWUSER;
@@ -84,7 +77,6 @@ pub(crate) fn exec(
         init,
         namespaces,
         console: console.connect(entry)?,
-        filter,
         preserve_fds,
         inherited_env,
     };
@@ -208,14 +200,13 @@ fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
         Some(console) => open_terminal(console, setup.process, false)?,
         None => reopen_null().map_err(Failure::step("open the container's /dev/null"))?,
     }
-    settle(&Settlement {
-        process: setup.process,
-        linux: setup.linux,
-        in_user_namespace: setup.record.user_namespace,
-        filter: setup.filter.as_ref(),
-        preserved: setup.preserve_fds,
-        inherited_env: &setup.inherited_env,
-    })
+    settle(
+        setup.process,
+        setup.linux,
+        setup.record.user_namespace,
+        setup.preserve_fds,
+        &setup.inherited_env,
+    )
 }
 
 fn pin(cpus: Option<&str>) -> Result<(), Failure> {

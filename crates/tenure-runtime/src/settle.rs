@@ -15,24 +15,19 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use crate::create::limit;
 use crate::failure::Failure;
 use crate::program::{Program, environment};
-use crate::seccomp::Filter;
 use crate::sys;
 
-/// What a process is to become.
-pub(crate) struct Settlement<'a> {
-    pub(crate) process: &'a Process,
-    pub(crate) linux: &'a Linux,
-    pub(crate) in_user_namespace: bool,
-    pub(crate) filter: Option<&'a Filter>,
-    /// How many descriptors from 3 on stay open in the program.
-    pub(crate) preserved: u32,
-    /// Environment variables of socket activation.
-    pub(crate) inherited_env: &'a [String],
-}
-
 /// Gives this process the user, rights and surroundings of the configuration and finds its program.
-pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
-    let Settlement { process, linux, .. } = *settlement;
+///
+/// `preserved` descriptors from 3 on stay open in the program, `inherited` are environment variables of socket
+/// activation.
+pub(crate) fn settle(
+    process: &Process,
+    linux: &Linux,
+    in_user_namespace: bool,
+    preserved: u32,
+    inherited: &[String],
+) -> Result<Program, Failure> {
     // A filter may forbid it later. What is left to do takes no time, and then the runtime process's word is needed.
     rustix::process::set_parent_process_death_signal(None)
         .map_err(Failure::step("outlive the runtime process"))?;
@@ -42,7 +37,7 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
             .map_err(|e| Failure::Step(format!("cannot apply AppArmor profile {profile}: {e}")))?;
     }
     own_stdio(process.user().uid());
-    let env = environment(process, settlement.inherited_env);
+    let env = environment(process, inherited);
     rustix::process::umask(Mode::from_raw_mode(
         process.user().umask().unwrap_or(0o022) & 0o777,
     ));
@@ -63,9 +58,9 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
     };
     if !no_new_privileges {
         // Without noNewPrivileges, only a privileged process may load a filter.
-        settlement.filter.map(Filter::load).transpose()?;
+        load_seccomp(linux)?;
     }
-    if !settlement.in_user_namespace {
+    if !in_user_namespace {
         // The last act with the runtime's rights, and the last one that needs more than the program will.
         limit(process, None)?;
     }
@@ -77,13 +72,25 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
         )))?;
     }
     check_cwd()?;
-    sys::close_on_exec_from(3 + settlement.preserved)
-        .map_err(Failure::step("mark descriptors close-on-exec"))?;
+    sys::close_on_exec_from(3 + preserved).map_err(Failure::step("mark descriptors close-on-exec"))?;
     let program = Program::find(process, &env)?;
     if no_new_privileges {
-        settlement.filter.map(Filter::load).transpose()?;
+        load_seccomp(linux)?;
     }
     Ok(program)
+}
+
+fn load_seccomp(linux: &Linux) -> Result<(), Failure> {
+    let Some(seccomp) = linux.seccomp() else {
+        return Ok(());
+    };
+    libcontainer::seccomp::initialize_seccomp(seccomp)
+        .map(drop)
+        .map_err(|error| {
+            use std::error::Error;
+            let cause = error.source().map_or_else(String::new, |s| format!(": {s}"));
+            Failure::Step(format!("cannot load the seccomp filter: {error}{cause}"))
+        })
 }
 
 /// I/O priority, scheduler, memory policy and execution domain.

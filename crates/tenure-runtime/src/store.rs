@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
-use crate::seccomp;
 use crate::{ContainerId, Error};
 
 /// The record's file name.
@@ -70,8 +69,6 @@ pub(crate) struct Record {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     containers: PathBuf,
-    /// Compiled seccomp filters, which containers share.
-    pub(crate) filters: seccomp::Cache,
 }
 
 /// One container's directory, held open.
@@ -87,7 +84,6 @@ impl Store {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             containers: root.join("containers"),
-            filters: seccomp::Cache::new(root),
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod supervise;
+pub(crate) mod timeline;
 pub(crate) mod validate;
 pub(crate) mod wait;
 mod watch;
@@ -54,9 +55,8 @@ pub(crate) enum PodCommand {
     Events(events::EventsArgs),
     /// Wait until a pod is as you want it
     Wait(wait::WaitArgs),
-    /// Draw a pod's life (not supported yet)
-    #[command(hide = true)]
-    Timeline(Anything),
+    /// Draw a pod's life
+    Timeline(timeline::TimelineArgs),
 }
 
 /// The arguments of a command that does not work yet: anything.
@@ -98,7 +98,7 @@ pub(crate) fn execute(context: &Context, command: PodCommand) -> Result<Code, Co
         PodCommand::Events(args) => events::execute(context, &args),
         PodCommand::Wait(args) => wait::execute(context, &args),
         PodCommand::Plan(_) => Err(CommandError::message("pod plan is not supported yet")),
-        PodCommand::Timeline(_) => Err(CommandError::message("pod timeline is not supported yet")),
+        PodCommand::Timeline(args) => timeline::execute(context, &args),
     }
 }
 
