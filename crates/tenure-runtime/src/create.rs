@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
-use crate::cgroup::Hierarchies;
+use crate::cgroup::{Cgroups, Property, StartError};
 use crate::channel::{Channel, Message};
 use crate::config::{self, Config};
 use crate::console;
@@ -31,6 +31,7 @@ use crate::failure::Failure;
 use crate::hook::Point;
 use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
+use crate::placement::Placement;
 use crate::process::{Child, ProcessKey};
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
@@ -73,11 +74,6 @@ pub(crate) fn create(
     request: &CreateRequest,
     mode: Mode,
 ) -> Result<Created, Error> {
-    if options.systemd_cgroup {
-        return Err(Error::Unsupported {
-            what: "the systemd cgroup driver".to_owned(),
-        });
-    }
     let Config { spec, bytes } = config::read(&request.bundle)?;
     let (Some(linux), Some(process)) = (spec.linux(), spec.process()) else {
         return Err(Error::Unsupported {
@@ -91,10 +87,10 @@ pub(crate) fn create(
     };
     console.check()?;
     let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
-    let record = new_record(id, &spec, linux, request)?;
+    let Placement { cgroups, unit } = Placement::of(id, &spec, request, options)?;
+    let record = new_record(id, &spec, cgroups, request)?;
     let mut undo = claim(store, id, record)?;
-    let entrance = undo.record.cgroups.create()?;
-    undo.record.cgroups.apply(linux.resources().as_ref())?;
+    let entrance = undo.record.cgroups.prepare(linux.resources().as_ref())?;
     let record = undo.record.clone();
     let setup = Setup {
         spec: &spec,
@@ -121,6 +117,7 @@ pub(crate) fn create(
         spec: &spec,
         linux,
         process,
+        unit,
     };
     let channel = birth.fork(setup)?;
     birth.undo.entry.save_config(&bytes)?;
@@ -149,7 +146,7 @@ fn claim(store: &Store, id: &ContainerId, record: Record) -> Result<Undo, Error>
 fn new_record(
     id: &ContainerId,
     spec: &Spec,
-    linux: &Linux,
+    cgroups: Cgroups,
     request: &CreateRequest,
 ) -> Result<Record, Error> {
     let canonical = |path: &Path| fs::canonicalize(path).map_err(Error::file("resolve", path));
@@ -161,7 +158,8 @@ fn new_record(
         .unwrap_or_default();
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     use libcontainer::oci_spec::runtime::LinuxNamespaceType as Kind;
-    let namespace = |kind: Kind| linux.namespaces().iter().flatten().find(|n| n.typ() == kind);
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    let namespace = |kind: Kind| namespaces.into_iter().flatten().find(|n| n.typ() == kind);
     let annotations: BTreeMap<String, String> = spec
         .annotations()
         .iter()
@@ -179,7 +177,7 @@ fn new_record(
         creator: ProcessKey::of(pid).map_err(Error::file("read", "/proc/self/stat"))?,
         init: None,
         ready: false,
-        cgroups: Hierarchies::discover()?.place(linux.cgroups_path().as_deref(), id.as_str())?,
+        cgroups,
         user_namespace: namespace(Kind::User).is_some(),
         private_pid_namespace: namespace(Kind::Pid).is_some_and(|n| n.path().is_none()),
     })
@@ -227,6 +225,8 @@ struct Birth<'a> {
     spec: &'a Spec,
     linux: &'a Linux,
     process: &'a Process,
+    /// What systemd is told of the container, if it makes its cgroup.
+    unit: Vec<Property>,
 }
 
 impl Birth<'_> {
@@ -261,12 +261,10 @@ impl Birth<'_> {
         };
         drop((pid_namespace, theirs, setup));
         let mut child = Child::new(pid, pidfd);
-        if new_user {
-            if let Err(error) = write_mappings(self.spec, self.linux, pid) {
-                self.undo.child = Some(child);
-                return Err(error);
-            }
-            ours.go().map_err(Error::system("let init go on"))?;
+        if let Err(error) = self.provide(pid, new_user, &ours) {
+            // It must be dead before its cgroups are removed.
+            drop(child);
+            return Err(error);
         }
         if second_fork {
             child = self.second(child, &ours)?;
@@ -278,6 +276,34 @@ impl Birth<'_> {
         self.undo.child = Some(child);
         self.undo.entry.save(&self.undo.record)?;
         Ok(ours)
+    }
+
+    /// Gives the first process forked what it waits for: systemd's cgroup, and the mappings of its user namespace.
+    fn provide(&mut self, pid: i32, new_user: bool, channel: &Channel) -> Result<(), Error> {
+        if self.undo.record.cgroups.scope.is_some() {
+            self.start_scope(pid)?;
+            channel.go().map_err(Error::system("let init go on"))?;
+        }
+        if new_user {
+            write_mappings(self.spec, self.linux, pid)?;
+            channel.go().map_err(Error::system("let init go on"))?;
+        }
+        Ok(())
+    }
+
+    /// Has systemd put a process into the container's scope, and does to its cgroup what systemd does not.
+    fn start_scope(&mut self, pid: i32) -> Result<(), Error> {
+        let cgroups = &self.undo.record.cgroups;
+        match cgroups.start_scope(pid, &self.unit) {
+            Ok(()) => {}
+            Err(StartError::Failed(error)) => return Err(error),
+            Err(StartError::NotOurs(error)) => {
+                self.undo.record.cgroups = Cgroups::default();
+                return Err(error);
+            }
+        }
+        cgroups.create()?;
+        cgroups.apply(self.linux.resources().as_ref())
     }
 
     /// Hears of init from the process that forks it.

@@ -164,6 +164,22 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// systemd is to make the cgroups and there is none to ask.
+    #[error("the systemd cgroup driver (--systemd-cgroup) needs systemd: {reason}")]
+    NoSystemd {
+        /// What is missing.
+        reason: String,
+    },
+    /// systemd could not do something with a container's scope.
+    #[error("systemd: cannot {operation} {unit}: {reason}")]
+    Systemd {
+        /// The operation.
+        operation: &'static str,
+        /// The unit.
+        unit: String,
+        /// systemd's words.
+        reason: String,
+    },
     /// A record of a container cannot be understood.
     #[error("state of container {id} is unreadable ({}): {reason}", path.display())]
     BrokenRecord {

@@ -72,6 +72,13 @@ pub(crate) fn first_process(setup: Setup<'_>, channel: &Channel) -> ! {
 /// Enters cgroups and user namespace; tells whether this process is to go on as init.
 fn before_init(setup: &Setup<'_>, channel: &Channel) -> Result<bool, Failure> {
     // First of all: what it uses from here on counts as the container's.
+    if setup.cgroups.scope.is_some() {
+        if !channel.wait_for_go() {
+            sys::exit_now(1);
+        }
+        let entered = setup.cgroups.enter_beside_systemd();
+        entered.map_err(Failure::step("enter the container's cgroups"))?;
+    }
     setup
         .entrance
         .enter()

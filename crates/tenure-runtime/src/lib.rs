@@ -39,7 +39,7 @@
 //!   inside the root and mounted on by descriptor, no descriptor of ours survives exec, user databases are read as
 //!   text, and what enters a container first leaves the host's user namespace.
 //!
-//! Not yet: the systemd cgroup driver, seccomp notification, id-mapped mounts, Intel RDT, network devices, SELinux
+//! Not yet: seccomp notification, id-mapped mounts, Intel RDT, network devices, SELinux
 //! labels. Each is one clear error.
 
 mod bpf;
@@ -57,6 +57,7 @@ mod id;
 mod init;
 mod kill;
 mod namespace;
+mod placement;
 mod process;
 mod program;
 mod protect;

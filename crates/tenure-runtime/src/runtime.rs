@@ -14,7 +14,8 @@ use crate::{
 /// Choices that hold for all operations of a [`Runtime`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeOptions {
-    /// Have systemd make the cgroups. Not supported yet: an error at create.
+    /// Have systemd make the cgroups: `linux.cgroupsPath` is `SLICE:PREFIX:NAME`, and the container is in the scope
+    /// `PREFIX-NAME.scope` (`tenure-ID.scope` in `system.slice` without a path). Only create and run look at this.
     pub systemd_cgroup: bool,
     /// Whether to do without root's powers; `None` decides by the effective user.
     pub rootless: Option<bool>,

@@ -68,6 +68,18 @@ impl Context {
         matches!((file(path), file(Path::new("/proc/self/exe"))), (Ok(this), Ok(own)) if this == own)
     }
 
+    /// Fails if systemd is to make the cgroups: a pod has a tree of them, which Tenure makes itself.
+    ///
+    /// # Errors
+    /// With `--systemd-cgroup`.
+    pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), CommandError> {
+        if self.globals.systemd_cgroup {
+            let reason = "--systemd-cgroup is for single containers: Tenure makes the cgroups of pods itself";
+            return Err(CommandError::message(reason).hint("leave the option out"));
+        }
+        Ok(())
+    }
+
     /// The OCI runtime on that root.
     ///
     /// # Errors

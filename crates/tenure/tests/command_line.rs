@@ -168,10 +168,10 @@ fn the_version_is_what_probes_parse() {
 }
 
 #[test]
-fn features_are_json_and_tell_no_systemd() {
+fn features_are_json_and_tell_of_systemd() {
     let output = Place::new().run(&["features"]);
     let features: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(features["linux"]["cgroup"]["systemd"], false);
+    assert_eq!(features["linux"]["cgroup"]["systemd"], true);
     assert_eq!(features["linux"]["seccomp"]["enabled"], true);
 }
 

@@ -115,20 +115,27 @@ impl Hierarchies {
         } else {
             String::new()
         };
-        let locate = |mount: &Path, controllers: &[String]| -> PathBuf {
-            let own = own_cgroup(&own, controllers).map(clean).unwrap_or_default();
-            mount.join(own).join(&path)
-        };
+        Ok(self.locate(&path, |controllers| {
+            own_cgroup(&own, controllers)
+                .map(PathBuf::from)
+                .unwrap_or_default()
+        }))
+    }
+
+    /// The cgroups at `path` below what `base` says for the controllers of a hierarchy (none: the unified one).
+    pub(super) fn locate(&self, path: &Path, base: impl Fn(&[String]) -> PathBuf) -> Cgroups {
+        let locate = |mount: &Path, controllers: &[String]| mount.join(clean(base(controllers))).join(path);
         let v1 = self.v1.iter().map(|h| V1Cgroup {
             name: h.name(),
             controllers: h.controllers.clone(),
             path: locate(&h.mount, &h.controllers),
             mount: h.mount.clone(),
         });
-        Ok(Cgroups {
+        Cgroups {
             v1: v1.collect(),
             unified: self.unified.as_ref().map(|m| locate(m, &[])),
-        })
+            scope: None,
+        }
     }
 }
 
@@ -158,7 +165,7 @@ fn clean(path: impl AsRef<Path>) -> PathBuf {
 }
 
 /// The caller's cgroup in the hierarchy of `controllers` (none: the unified one).
-fn own_cgroup<'a>(table: &'a str, controllers: &[String]) -> Option<&'a str> {
+pub(super) fn own_cgroup<'a>(table: &'a str, controllers: &[String]) -> Option<&'a str> {
     table.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (id, names, path) = (fields.next()?, fields.next()?, fields.next()?);

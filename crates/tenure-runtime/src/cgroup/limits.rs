@@ -312,7 +312,7 @@ fn v2_cpu(cpu: &LinuxCpu, limits: &mut Limits) {
 }
 
 /// v1 shares (2 to 262144) on the scale of v2 weights (1 to 10000).
-fn weight_of_shares(shares: u64) -> u64 {
+pub(super) fn weight_of_shares(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }
 

@@ -148,6 +148,11 @@ impl Cgroups {
     /// Removes the cgroups and all below them; what still runs in them is killed.
     pub(crate) fn remove(&self) -> Result<(), Error> {
         let mut killed = false;
+        if let Some(scope) = &self.scope {
+            // systemd would give them time to end by themselves.
+            self.kill_all()?;
+            scope.stop()?;
+        }
         for path in self.paths() {
             while let Err(error) = remove_tree(path) {
                 let busy = matches!(&error, Error::Cgroup { source, .. } if source.kind() == ErrorKind::ResourceBusy);

@@ -2,12 +2,13 @@
 //!
 //! A process is never moved into a cgroup by pid, which waits for all CPUs (7 to 15 ms when nothing else does).
 //! On v1 the child itself writes `0` to `tasks` files its parent has opened; in the unified hierarchy it is born
-//! in its cgroup (`CLONE_INTO_CGROUP`).
+//! in its cgroup (`CLONE_INTO_CGROUP`). systemd knows only pids: see [`systemd`].
 
 mod devices;
 mod hierarchy;
 mod limits;
 mod members;
+mod systemd;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use hierarchy::Hierarchies;
 pub(crate) use limits::validate;
+pub(crate) use systemd::{Property, Scope, StartError};
 
 use crate::Error;
 
@@ -32,6 +34,9 @@ pub(crate) struct Cgroups {
     /// The one in the unified hierarchy, the only one on v2 hosts.
     #[serde(default)]
     pub(crate) unified: Option<PathBuf>,
+    /// The scope whose cgroups these are, where systemd makes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<Scope>,
 }
 
 /// A cgroup in a v1 hierarchy.
@@ -76,6 +81,16 @@ impl Cgroups {
             }
         }
         Ok(())
+    }
+
+    /// Makes the cgroups, limits them and opens the way in; systemd does so later, for it needs a process.
+    pub(crate) fn prepare(&self, resources: Option<&LinuxResources>) -> Result<Entrance, Error> {
+        if self.scope.is_some() {
+            return Ok(Entrance::default());
+        }
+        let entrance = self.create()?;
+        self.apply(resources)?;
+        Ok(entrance)
     }
 
     /// Makes the cgroups and opens the way in.

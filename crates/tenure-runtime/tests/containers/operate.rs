@@ -32,7 +32,11 @@ pub(crate) fn operate(args: &[String]) -> i32 {
 
 fn perform(args: &[String]) -> Result<i32, Error> {
     let arg = |i: usize| args.get(i).map(String::as_str).unwrap_or_default();
-    let runtime = Runtime::new(Path::new(arg(0)), RuntimeOptions::default());
+    let options = RuntimeOptions {
+        systemd_cgroup: args.iter().any(|a| a == "--systemd-cgroup"),
+        ..RuntimeOptions::default()
+    };
+    let runtime = Runtime::new(Path::new(arg(0)), options);
     let id = || arg(2).parse::<ContainerId>();
     let option = |name: &str| {
         args.iter()

@@ -50,6 +50,7 @@ pub(crate) struct RunArgs {
 /// # Errors
 /// When the manifest is invalid (2), the pod's name is taken or Tenure itself fails (125).
 pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, CommandError> {
+    context.refuse_systemd_cgroup()?;
     let manifest = super::manifest::read(&args.file)?;
     let root = context.root()?;
     let name = manifest.pod.name.clone();
