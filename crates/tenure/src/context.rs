@@ -75,7 +75,7 @@ impl Context {
     pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), CommandError> {
         if self.globals.systemd_cgroup {
             let reason = "--systemd-cgroup is for single containers: Tenure makes the cgroups of pods itself";
-            return Err(CommandError::message(reason).hint("leave the option out"));
+            return Err(CommandError::usage(reason));
         }
         Ok(())
     }
