@@ -46,6 +46,14 @@ pub enum Error {
         /// Its status.
         status: Status,
     },
+    /// `resume` of a container that is not paused.
+    #[error("container not paused: {id} is {status}")]
+    NotPaused {
+        /// The container.
+        id: String,
+        /// Its status.
+        status: Status,
+    },
     /// `start` of a container that is not in `created`.
     #[error("{} ({id} is {status})", cannot_start(*.status))]
     CannotStart {
@@ -84,6 +92,14 @@ pub enum Error {
     #[error("process: {at}: {reason}")]
     InvalidProcess {
         /// The place in it, as a JSON path such as `env[2]`.
+        at: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Limits for `update` that no kernel takes, or that are no limits.
+    #[error("resources: {at}: {reason}")]
+    InvalidResources {
+        /// The place in them, as a JSON path such as `memory.limit`.
         at: String,
         /// What is wrong there.
         reason: String,

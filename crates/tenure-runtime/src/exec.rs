@@ -53,7 +53,11 @@ pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Err
     let record = entry.load()?;
     let Judged { status, init } = judge(entry, &record);
     let init = init
-        .filter(|_| matches!(status, Status::Created | Status::Running))
+        .filter(|_| match status {
+            Status::Created | Status::Running => true,
+            Status::Paused => request.ignore_paused,
+            Status::Creating | Status::Stopped => false,
+        })
         .ok_or_else(|| Error::CannotExec {
             id: entry.id.to_string(),
             status,

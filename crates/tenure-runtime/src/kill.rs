@@ -27,9 +27,13 @@ pub(crate) fn kill(entry: &Entry, signal: Signal, all: bool) -> Result<(), Error
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(not_running(Status::Stopped)),
         other => other.map_err(|e: io::Error| Error::system("signal init")(e))?,
     }
-    if signal == Signal::KILL && !record.private_pid_namespace {
+    if signal != Signal::KILL {
+        return Ok(());
+    }
+    if !record.private_pid_namespace {
         // Init's death does not end the others here (lifecycle-semantics 3.33).
         record.cgroups.signal_all(signal.as_raw())?;
     }
+    record.cgroups.release_killed();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! OCI runtime operations: create, start, run, state, kill, delete, exec, list, ps.
+//! OCI runtime operations: create, start, run, state, kill, pause, resume, update, delete, exec, list, ps.
 //!
 //! The choreography is this crate's own: one clone3, cgroups joined without moving a process by pid, mounts by
 //! descriptor, a start signal that is itself the record of its being due. Hooks, seccomp filters, terminals,
@@ -7,9 +7,9 @@
 //! It does not know pods, lifecycle handlers, grace periods, the command line, or any async runtime.
 //!
 //! ```text
-//!            Runtime ── create ── start ── exec ── kill ── delete ── query
-//!               │          │        │        │       └──────┬──────────┘
-//!    Store ◄────┘          │        │        │            judge: pidfd + start time, set up?, start.fifo, freezer
+//!            Runtime ── create ── start ── exec ── kill ── freeze ── update ── delete ── query
+//!               │          │        │        │       └───────────────┬────────────────────┘
+//!    Store ◄────┘          │        │        │            judge: pidfd + start time, set up?, freezer, start.fifo
 //!    {root}/containers/ID  │        └ fifos  │
 //!      state.json          ▼                 ▼
 //!      config.json   ┌── fork ── channel ── fork ──┐      runtime process: record, limits, hooks, Undo
@@ -52,6 +52,7 @@ mod delete;
 mod error;
 mod exec;
 mod failure;
+mod freeze;
 mod hook;
 mod id;
 mod init;
@@ -74,6 +75,7 @@ mod status;
 mod store;
 mod sys;
 mod time;
+mod update;
 mod validate;
 
 pub use config::{exec_process, load_config};
@@ -85,3 +87,4 @@ pub use request::{CreateRequest, Created, ExecRequest, Executed, ProcessOverride
 pub use runtime::{Runtime, RuntimeOptions};
 pub use signal::Signal;
 pub use state::{ContainerState, Status};
+pub use update::parse_resources;

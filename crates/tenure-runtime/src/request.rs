@@ -50,6 +50,8 @@ pub struct ExecRequest {
     pub preserve_fds: u32,
     /// Whether the caller will leave before the process ends.
     pub detach: bool,
+    /// Start it in a paused container, too: it runs, and exec returns, once the container is resumed.
+    pub ignore_paused: bool,
 }
 
 impl ExecRequest {
@@ -62,6 +64,7 @@ impl ExecRequest {
             console_fd: None,
             preserve_fds: 0,
             detach: false,
+            ignore_paused: false,
         }
     }
 }

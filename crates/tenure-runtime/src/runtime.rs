@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{LinuxResources, Spec};
 
 use crate::create::{Mode, create};
 use crate::store::Store;
 use crate::{
     ContainerId, ContainerState, CreateRequest, Created, Error, ExecRequest, Executed, Signal, config,
-    delete, exec, kill, query, start,
+    delete, exec, freeze, kill, query, start, update,
 };
 
 /// Choices that hold for all operations of a [`Runtime`].
@@ -78,6 +78,38 @@ impl Runtime {
     /// (lifecycle-semantics 3.33).
     pub fn kill(&self, id: &ContainerId, signal: Signal, all: bool) -> Result<(), Error> {
         kill::kill(&self.store.open(id)?, signal, all)
+    }
+
+    /// Stops all processes of a created or running container where they are; returns when none runs any more.
+    ///
+    /// Signals wait until [`resume`](Self::resume), except SIGKILL: it ends the container.
+    ///
+    /// # Errors
+    /// `NotRunning` in any other status; `Cgroup` when a process does not stop within ten seconds: all run on then.
+    pub fn pause(&self, id: &ContainerId) -> Result<(), Error> {
+        freeze::pause(&self.store.open(id)?)
+    }
+
+    /// Lets a paused container go on.
+    ///
+    /// # Errors
+    /// `NotPaused` in any other status; `Cgroup` when a cgroup above the container's is frozen.
+    pub fn resume(&self, id: &ContainerId) -> Result<(), Error> {
+        freeze::resume(&self.store.open(id)?)
+    }
+
+    /// Changes the limits that `resources` names; all others stay, as do devices and network priorities, which no update
+    /// touches. All or nothing, as far as the kernel takes the old values back.
+    ///
+    /// Zero means "leave it" where zero is no limit (memory, shares, quota, period, pids). A quota without a period, or
+    /// memory and swap without memory, is completed from what the container has. Afterwards
+    /// [`config`](Self::config) tells the new limits.
+    ///
+    /// # Errors
+    /// `NotRunning` unless created, running or paused; `InvalidResources` for values that no kernel takes;
+    /// `CgroupLimit` when the kernel refuses one.
+    pub fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<(), Error> {
+        update::update(&self.store.open(id)?, resources)
     }
 
     /// Removes a stopped container; with `force`, kills it first and takes an unknown id for a success.

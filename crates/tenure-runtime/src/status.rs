@@ -16,12 +16,12 @@ pub(crate) struct Judged {
 /// Judges a container.
 ///
 /// ```text
-/// init alive  set up  start.fifo has a reader  frozen    status
-/// no          -       -                        -         stopped (creating while its creator lives)
-/// yes         no      -                        -         creating
-/// yes         yes     yes                      -         created
-/// yes         yes     no                       yes       paused
-/// yes         yes     no                       no        running
+/// init alive  set up  frozen  start.fifo has a reader  status
+/// no          -       -       -                        stopped (creating while its creator lives)
+/// yes         no      -       -                        creating
+/// yes         yes     yes     -                        paused
+/// yes         yes     no      yes                      created
+/// yes         yes     no      no                       running
 /// ```
 pub(crate) fn judge(entry: &Entry, record: &Record) -> Judged {
     let Some(init) = record.init.and_then(|key| key.open()) else {
@@ -31,10 +31,10 @@ pub(crate) fn judge(entry: &Entry, record: &Record) -> Judged {
     };
     let status = if !record.ready {
         Status::Creating
-    } else if start::is_waiting(entry) {
-        Status::Created
     } else if record.cgroups.is_frozen() {
         Status::Paused
+    } else if start::is_waiting(entry) {
+        Status::Created
     } else {
         Status::Running
     };

@@ -3,6 +3,7 @@
 //! ```text
 //! ID/state.json    the record, replaced atomically, written before the effect it announces
 //!    config.json   the configuration as it was at create; the bundle may change or vanish later
+//!    config.lock   held by an `update`, from reading the configuration to replacing it
 //!    start.fifo    read by init until the program starts: who can open it for writing may start it
 //!    exec.fifo     written by init if the program cannot be executed; closed by a successful exec
 //! ```
@@ -29,6 +30,10 @@ const STATE: &str = "state.json";
 const STATE_TMP: &str = ".state.json.tmp";
 /// The configuration's file name.
 const CONFIG: &str = "config.json";
+/// Its name while it is changed.
+const CONFIG_TMP: &str = ".config.json.tmp";
+/// Held locked by whoever changes the configuration.
+const CONFIG_LOCK: &str = "config.lock";
 
 /// What must survive the processes that know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,6 +256,40 @@ impl Entry {
     /// Keeps the configuration for exec, and for the hooks that run at the end.
     pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<(), Error> {
         self.write(CONFIG, bytes)
+    }
+
+    /// Waits for the right to change the configuration. It ends with the descriptor.
+    ///
+    /// The directory's own lock will not do: a start holds it while hooks run, and a hook may call `update`.
+    pub(crate) fn lock_config(&self) -> Result<OwnedFd, Error> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fail = |error: rustix::io::Errno| Error::file("lock", self.path.join(CONFIG_LOCK))(error.into());
+        let file =
+            rustix::fs::openat(&self.dir, CONFIG_LOCK, flags, Mode::from_raw_mode(0o600)).map_err(fail)?;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return other.map(|()| file).map_err(fail),
+            }
+        }
+    }
+
+    /// Replaces the configuration atomically, once `effect` has succeeded. The caller holds
+    /// [`lock_config`](Self::lock_config).
+    ///
+    /// The new one is on disk before the effect, so that a full disk leaves everything as it was.
+    pub(crate) fn replace_config(
+        &self,
+        bytes: &[u8],
+        effect: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.write(CONFIG_TMP, bytes)?;
+        if let Err(error) = effect() {
+            let _ = rustix::fs::unlinkat(&self.dir, CONFIG_TMP, AtFlags::empty());
+            return Err(error);
+        }
+        rustix::fs::renameat(&self.dir, CONFIG_TMP, &self.dir, CONFIG)
+            .map_err(|error| Error::file("replace", self.config_path())(error.into()))
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, Error> {

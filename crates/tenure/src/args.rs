@@ -115,21 +115,18 @@ pub(crate) enum Command {
     List(oci::list::ListArgs),
     /// List a container's processes
     Ps(oci::ps::PsArgs),
+    /// Freeze a container
+    Pause(oci::pause::PauseArgs),
+    /// Let a paused container go on
+    Resume(oci::resume::ResumeArgs),
+    /// Change a container's limits
+    Update(oci::update::UpdateArgs),
     /// Print what this runtime can do, as JSON
     #[command(after_help = "Example:\n  tenure features | jq .linux.seccomp")]
     Features,
     /// Write a config.json to begin with
     Spec(oci::spec::SpecArgs),
 
-    /// Freeze a container (not supported yet)
-    #[command(hide = true)]
-    Pause(oci::Anything),
-    /// Thaw a container (not supported yet)
-    #[command(hide = true)]
-    Resume(oci::Anything),
-    /// Change a container's limits (not supported yet)
-    #[command(hide = true)]
-    Update(oci::Anything),
     /// Tell a container's figures and out-of-memory kills (not supported yet)
     #[command(hide = true)]
     Events(oci::Anything),

@@ -68,14 +68,12 @@ fn dispatch(command: Command, context: &Context) -> Result<Code, CommandError> {
         Command::Exec(args) => oci::exec::execute(context, &args),
         Command::List(args) => oci::list::execute(context, &args),
         Command::Ps(args) => oci::ps::execute(context, &args),
+        Command::Pause(args) => oci::pause::execute(context, &args),
+        Command::Resume(args) => oci::resume::execute(context, &args),
+        Command::Update(args) => oci::update::execute(context, &args),
         Command::Features => oci::features::execute(),
         Command::Spec(args) => oci::spec::execute(&args),
-        Command::Pause(_)
-        | Command::Resume(_)
-        | Command::Update(_)
-        | Command::Events(_)
-        | Command::Checkpoint(_)
-        | Command::Restore(_) => Err(oci::not_yet(&command)),
+        Command::Events(_) | Command::Checkpoint(_) | Command::Restore(_) => Err(oci::not_yet(&command)),
         Command::Pod(command) => pod::execute(context, command),
         Command::Completions(args) => man::completions(&args),
         Command::Man(args) => man::pages(&args),

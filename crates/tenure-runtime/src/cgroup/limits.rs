@@ -1,12 +1,14 @@
 //! `linux.resources` as writes to the files of the kernel.
 
+use std::fs;
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, LinuxThrottleDevice,
 };
 
-use super::{V1Cgroup, devices, write_limit};
+use super::writes::{Absent, Write};
+use super::{V1Cgroup, cgroup_error, devices};
 use crate::Error;
 
 /// One value for one file of one controller.
@@ -15,6 +17,25 @@ struct Limit {
     controller: &'static str,
     file: String,
     value: String,
+    absent: Absent<String>,
+}
+
+impl Limit {
+    /// The write in a cgroup's directory.
+    fn at(self, dir: &Path) -> Write {
+        Write {
+            path: dir.join(self.file),
+            value: self.value,
+            absent: match self.absent {
+                Absent::Fails => Absent::Fails,
+                Absent::Ignored => Absent::Ignored,
+                Absent::Instead { file, value } => Absent::Instead {
+                    file: dir.join(file),
+                    value,
+                },
+            },
+        }
+    }
 }
 
 /// A list of limits under construction.
@@ -27,7 +48,15 @@ impl Limits {
             controller,
             file: file.into(),
             value: value.to_string(),
+            absent: Absent::Fails,
         });
+    }
+
+    /// Says what to do on a kernel that lacks the file of the limit set last.
+    fn or(&mut self, absent: Absent<String>) {
+        if let Some(last) = self.0.last_mut() {
+            last.absent = absent;
+        }
     }
 
     fn set_some<T: ToString>(&mut self, controller: &'static str, file: &str, value: Option<T>) {
@@ -67,40 +96,57 @@ pub(crate) fn validate(resources: &LinuxResources) -> Result<(), (String, String
     Ok(())
 }
 
-/// Applies limits to v1 cgroups.
-pub(super) fn apply_v1(cgroups: &[V1Cgroup], resources: &LinuxResources) -> Result<(), Error> {
+/// Limits as writes to v1 cgroups.
+pub(super) fn for_v1(cgroups: &[V1Cgroup], resources: &LinuxResources) -> Result<Vec<Write>, Error> {
     if resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
         return Err(Error::Unsupported {
             what: "linux.resources.unified on cgroup v1".to_owned(),
         });
     }
-    for limit in v1(resources).0 {
-        let Some(cgroup) = cgroups.iter().find(|c| c.has(limit.controller)) else {
-            let what = format!(
-                "limiting {} (this host has no such cgroup controller)",
-                limit.controller
-            );
-            return Err(Error::Unsupported { what });
-        };
-        write_limit(&cgroup.path.join(&limit.file), &limit.value)?;
-    }
-    Ok(())
+    let write = |limit: Limit| match cgroups.iter().find(|c| c.has(limit.controller)) {
+        Some(cgroup) => Ok(limit.at(&cgroup.path)),
+        None => Err(missing(&limit, "this host has no such cgroup controller")),
+    };
+    v1(resources).0.into_iter().map(write).collect()
 }
 
-/// Applies limits to the cgroup of a v2 host.
-pub(super) fn apply_v2(cgroup: Option<&Path>, resources: &LinuxResources) -> Result<(), Error> {
-    let limits = v2(resources).0;
-    let Some(cgroup) = cgroup else {
-        return match limits.first() {
-            None => Ok(()),
-            Some(limit) => Err(Error::Unsupported {
-                what: format!("limiting {} (this host has no cgroups)", limit.controller),
-            }),
-        };
+/// Limits as writes to the cgroup of a v2 host.
+pub(super) fn for_v2(cgroup: Option<&Path>, resources: &LinuxResources) -> Result<Vec<Write>, Error> {
+    let write = |limit: Limit| match cgroup {
+        Some(cgroup) => Ok(limit.at(cgroup)),
+        None => Err(missing(&limit, "this host has no cgroups")),
     };
-    limits
-        .iter()
-        .try_for_each(|limit| write_limit(&cgroup.join(&limit.file), &limit.value))
+    v2(resources).0.into_iter().map(write).collect()
+}
+
+fn missing(limit: &Limit, reason: &str) -> Error {
+    Error::Unsupported {
+        what: format!("limiting {} ({reason})", limit.controller),
+    }
+}
+
+/// Refuses a memory limit that is in use already, where `checkBeforeUpdate` asks for it: the kernel of a v2 host would
+/// take it and kill.
+pub(super) fn check_usage(cgroup: &Path, resources: &LinuxResources) -> Result<(), Error> {
+    let Some(memory) = resources
+        .memory()
+        .as_ref()
+        .filter(|m| m.check_before_update() == Some(true))
+    else {
+        return Ok(());
+    };
+    let file = cgroup.join("memory.current");
+    let text = fs::read_to_string(&file).map_err(cgroup_error("read", &file))?;
+    let usage: i64 = text.trim().parse().unwrap_or(0);
+    for (place, limit) in [("memory.limit", memory.limit()), ("memory.swap", memory.swap())] {
+        if limit.is_some_and(|limit| limit > 0 && limit <= usage) {
+            return Err(Error::InvalidResources {
+                at: place.to_owned(),
+                reason: format!("not below the present usage of {usage}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn v1(resources: &LinuxResources) -> Limits {
@@ -142,7 +188,15 @@ fn v1_memory(memory: &LinuxMemory, limits: &mut Limits) {
     // Kernel memory limits are gone from kernels and are ignored, as in runc.
     let nonzero = |v: Option<i64>| v.filter(|v| *v != 0);
     limits.set_some("memory", "memory.limit_in_bytes", nonzero(memory.limit()));
-    limits.set_some("memory", "memory.memsw.limit_in_bytes", nonzero(memory.swap()));
+    match nonzero(memory.swap()) {
+        Some(swap) => limits.set("memory", "memory.memsw.limit_in_bytes", swap),
+        // Without a limit for memory there is none for the sum either.
+        None if memory.limit() == Some(-1) => {
+            limits.set("memory", "memory.memsw.limit_in_bytes", -1);
+            limits.or(Absent::Ignored);
+        }
+        None => {}
+    }
     limits.set_some(
         "memory",
         "memory.soft_limit_in_bytes",
@@ -159,7 +213,10 @@ fn v1_cpu(cpu: &LinuxCpu, limits: &mut Limits) {
     // The period first: a quota may be too small for the default one.
     limits.set_some("cpu", "cpu.cfs_period_us", cpu.period().filter(|v| *v != 0));
     limits.set_some("cpu", "cpu.cfs_quota_us", cpu.quota().filter(|v| *v != 0));
-    limits.set_some("cpu", "cpu.cfs_burst_us", cpu.burst());
+    if let Some(burst) = cpu.burst() {
+        limits.set("cpu", "cpu.cfs_burst_us", burst);
+        limits.or(Absent::Ignored);
+    }
     limits.set_some(
         "cpu",
         "cpu.rt_period_us",
@@ -188,7 +245,13 @@ fn cpuset(cpu: &LinuxCpu, limits: &mut Limits) {
 }
 
 fn v1_block_io(block_io: &LinuxBlockIo, limits: &mut Limits) {
-    limits.set_some("blkio", "blkio.weight", block_io.weight().filter(|v| *v != 0));
+    if let Some(weight) = block_io.weight().filter(|v| *v != 0) {
+        limits.set("blkio", "blkio.weight", weight);
+        limits.or(Absent::Instead {
+            file: "blkio.bfq.weight".to_owned(),
+            value: weight.to_string(),
+        });
+    }
     limits.set_some(
         "blkio",
         "blkio.leaf_weight",
@@ -283,10 +346,18 @@ fn v2_memory(memory: &LinuxMemory, limits: &mut Limits) {
     // The OCI value counts memory and swap, the kernel's swap alone.
     let swap = match (memory.swap(), memory.limit()) {
         (Some(swap), _) if swap < 0 => Some("max".to_owned()),
+        (None | Some(0), Some(-1)) => Some("max".to_owned()),
         (Some(swap), Some(limit)) if swap > 0 && limit > 0 => Some((swap - limit).max(0).to_string()),
         _ => None,
     };
-    limits.set_some("memory", "memory.swap.max", swap);
+    if let Some(swap) = swap {
+        // A kernel that counts no swap keeps these two promises without the file.
+        let kept = swap == "max" || swap == "0";
+        limits.set("memory", "memory.swap.max", swap);
+        if kept {
+            limits.or(Absent::Ignored);
+        }
+    }
     limits.set_some(
         "memory",
         "memory.low",
@@ -306,7 +377,10 @@ fn v2_cpu(cpu: &LinuxCpu, limits: &mut Limits) {
         let quota = quota.map_or_else(|| "max".to_owned(), max_if_negative);
         limits.set("cpu", "cpu.max", format!("{quota} {}", period.unwrap_or(100_000)));
     }
-    limits.set_some("cpu", "cpu.max.burst", cpu.burst());
+    if let Some(burst) = cpu.burst() {
+        limits.set("cpu", "cpu.max.burst", burst);
+        limits.or(Absent::Ignored);
+    }
     limits.set_some("cpu", "cpu.idle", cpu.idle());
     cpuset(cpu, limits);
 }
@@ -318,8 +392,12 @@ pub(super) fn weight_of_shares(shares: u64) -> u64 {
 
 fn v2_io(block_io: &LinuxBlockIo, limits: &mut Limits) {
     if let Some(weight) = block_io.weight().filter(|v| *v != 0) {
-        let weight = 1 + (u64::from(weight).clamp(10, 1000) - 10) * 9999 / 990;
-        limits.set("io", "io.weight", format!("default {weight}"));
+        limits.set("io", "io.bfq.weight", weight);
+        let scaled = 1 + (u64::from(weight).clamp(10, 1000) - 10) * 9999 / 990;
+        limits.or(Absent::Instead {
+            file: "io.weight".to_owned(),
+            value: format!("default {scaled}"),
+        });
     }
     let throttles: [(&str, &Option<Vec<LinuxThrottleDevice>>); 4] = [
         ("rbps", block_io.throttle_read_bps_device()),

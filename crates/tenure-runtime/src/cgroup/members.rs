@@ -118,7 +118,7 @@ impl Cgroups {
                 // Fails only for one that is dead already.
                 let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
             }
-            self.thaw();
+            self.release_killed();
             for pidfd in &processes {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if !wait_for_exit(pidfd.as_fd(), Some(left)).map_err(Error::system("wait for a process"))? {
@@ -133,15 +133,6 @@ impl Cgroups {
     fn forbid_forks(&self) {
         if let Some(pids) = self.v1.iter().find(|c| c.has("pids")) {
             let _ = fs::write(pids.path.join("pids.max"), "0");
-        }
-    }
-
-    /// Lets frozen processes run, for a frozen one on v1 does not die.
-    fn thaw(&self) {
-        if self.is_frozen()
-            && let Some(freezer) = self.v1.iter().find(|c| c.has("freezer"))
-        {
-            let _ = fs::write(freezer.path.join("freezer.state"), "THAWED");
         }
     }
 

@@ -5,14 +5,16 @@
 //! in its cgroup (`CLONE_INTO_CGROUP`). systemd knows only pids: see [`systemd`].
 
 mod devices;
+mod freezer;
 mod hierarchy;
 mod limits;
 mod members;
 mod systemd;
+mod writes;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::LinuxResources;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use hierarchy::Hierarchies;
 pub(crate) use limits::validate;
 pub(crate) use systemd::{Property, Scope, StartError};
+use writes::Write;
 
 use crate::Error;
 
@@ -145,10 +148,43 @@ impl Cgroups {
             devices::apply_v2(path, rules)?;
         }
         let Some(resources) = resources else { return Ok(()) };
+        writes::write_all(&self.writes(resources)?)
+    }
+
+    /// Changes the limits that `resources` names, all or none. Devices stay as they are.
+    ///
+    /// systemd is told first: what it does not know, or writes in its own way, is written after it. It gets `before` back,
+    /// the limits so far, when that fails.
+    ///
+    /// # Errors
+    /// When the kernel or systemd refuses a value, or this host has no place for it.
+    pub(crate) fn update(
+        &self,
+        resources: &LinuxResources,
+        before: Option<&LinuxResources>,
+    ) -> Result<(), Error> {
+        if let (true, Some(path)) = (self.v1.is_empty(), &self.unified) {
+            limits::check_usage(path, resources)?;
+        }
+        let writes = self.writes(resources)?;
+        let old_values = writes::present(&writes);
+        self.tell_systemd(resources)?;
+        let written = writes::write_all(&writes);
+        if written.is_err() {
+            let told = before.map_or(Ok(()), |before| self.tell_systemd(before));
+            if let Err(error) = told.and_then(|()| writes::write_all(&old_values)) {
+                tracing::warn!(%error, "cannot restore a limit after a failed update");
+            }
+        }
+        written
+    }
+
+    /// What to write for these limits.
+    fn writes(&self, resources: &LinuxResources) -> Result<Vec<Write>, Error> {
         if self.v1.is_empty() && self.unified.is_some() {
-            limits::apply_v2(self.unified.as_deref(), resources)
+            limits::for_v2(self.unified.as_deref(), resources)
         } else {
-            limits::apply_v1(&self.v1, resources)
+            limits::for_v1(&self.v1, resources)
         }
     }
 
@@ -158,16 +194,6 @@ impl Cgroups {
             .iter()
             .map(|c| c.path.as_path())
             .chain(self.unified.as_deref())
-    }
-
-    /// Whether the freezer holds the container's processes.
-    pub(crate) fn is_frozen(&self) -> bool {
-        if let Some(freezer) = self.v1.iter().find(|c| c.has("freezer")) {
-            return fs::read(freezer.path.join("freezer.state")).is_ok_and(|s| s.starts_with(b"FR"));
-        }
-        self.unified
-            .as_ref()
-            .is_some_and(|p| fs::read(p.join("cgroup.freeze")).is_ok_and(|s| s.starts_with(b"1")))
     }
 }
 
@@ -259,18 +285,4 @@ fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Writes one value, naming file and value if the kernel refuses it.
-fn write_limit(path: &Path, value: &str) -> Result<(), Error> {
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|file| rustix::io::write(file.as_fd(), value.as_bytes()).map_err(Into::into))
-        .map(drop)
-        .map_err(|source| Error::CgroupLimit {
-            path: path.to_owned(),
-            value: value.to_owned(),
-            source,
-        })
 }

@@ -11,6 +11,7 @@ mod harness;
 mod hooks;
 mod isolation;
 mod life;
+mod operable;
 mod operate;
 mod refusal;
 mod resources;
@@ -27,6 +28,7 @@ fn main() {
         hooks::TESTS,
         isolation::TESTS,
         resources::TESTS,
+        operable::TESTS,
         attack::TESTS,
     ];
     std::process::exit(harness::run(&groups.concat(), &args));

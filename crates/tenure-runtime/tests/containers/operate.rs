@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tenure_runtime::{
     ContainerId, CreateRequest, Error, ExecRequest, ProcessOverrides, Runtime, RuntimeOptions, exec_process,
+    parse_resources,
 };
 
 /// Performs `ROOT COMMAND ...` and returns the exit status: the program's own, or that of a failure.
@@ -61,6 +62,11 @@ fn perform(args: &[String]) -> Result<i32, Error> {
         }
         "start" => runtime.start(&id()?).map(|()| 0),
         "kill" => runtime.kill(&id()?, arg(3).parse()?, flag("--all")).map(|()| 0),
+        "pause" => runtime.pause(&id()?).map(|()| 0),
+        "resume" => runtime.resume(&id()?).map(|()| 0),
+        "update" => runtime
+            .update(&id()?, &parse_resources(arg(3).as_bytes())?)
+            .map(|()| 0),
         "delete" => runtime.delete(&id()?, flag("--force")).map(|()| 0),
         "state" => {
             println!("{}", serde_json::to_string(&runtime.state(&id()?)?).unwrap());
@@ -102,6 +108,7 @@ fn exec(
     };
     let mut request = ExecRequest::new(exec_process(&runtime.config(id)?, &overrides)?);
     request.pid_file = pid_file;
+    request.ignore_paused = args[..split].iter().any(|a| a == "--ignore-paused");
     Ok(wait(&runtime.exec(id, &request)?.pidfd))
 }
 

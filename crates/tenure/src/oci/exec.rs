@@ -63,6 +63,9 @@ pub(crate) struct ExecArgs {
     /// The program may gain no privileges
     #[arg(long)]
     no_new_privs: bool,
+    /// Start the program in a paused container, too: it runs once the container is resumed
+    #[arg(long)]
+    ignore_paused: bool,
     /// Add a capability; may be repeated
     #[arg(short, long, value_name = "CAPABILITY")]
     cap: Vec<String>,
@@ -131,6 +134,7 @@ pub(crate) fn execute(context: &Context, args: &ExecArgs) -> Result<Code, Comman
     request.console_socket = args.console_socket.as_deref().map(absolute).transpose()?;
     request.preserve_fds = args.preserve_fds;
     request.detach = args.detach;
+    request.ignore_paused = args.ignore_paused;
     run(&runtime, &id, request)
 }
 

@@ -10,12 +10,16 @@ pub(crate) mod features;
 pub(crate) mod foreground;
 pub(crate) mod kill;
 pub(crate) mod list;
+pub(crate) mod pause;
 mod peek;
 pub(crate) mod ps;
+pub(crate) mod resume;
 pub(crate) mod run;
+mod size;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod state;
+pub(crate) mod update;
 
 use std::ffi::OsString;
 
@@ -36,9 +40,6 @@ pub(crate) struct Anything {
 /// The error of such a command.
 pub(crate) fn not_yet(command: &Command) -> CommandError {
     let name = match command {
-        Command::Pause(_) => "pause",
-        Command::Resume(_) => "resume",
-        Command::Update(_) => "update",
         Command::Events(_) => "events",
         Command::Checkpoint(_) => "checkpoint",
         Command::Restore(_) => "restore",

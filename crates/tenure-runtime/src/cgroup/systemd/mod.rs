@@ -149,7 +149,6 @@ impl Scope {
     }
 
     /// Tells systemd other limits. Returns when systemd has written them, so that what is written then stays.
-    #[allow(dead_code)]
     fn set(&self, properties: Vec<Property>) -> Result<(), Error> {
         let fault = |fault| self.error("change", fault);
         let mut bus = Bus::connect().map_err(fault)?;
@@ -301,7 +300,6 @@ impl Cgroups {
     }
 
     /// Tells systemd of changed limits, before they are written; without a scope, does nothing.
-    #[allow(dead_code)]
     pub(crate) fn tell_systemd(&self, resources: &LinuxResources) -> Result<(), Error> {
         let Some(scope) = &self.scope else { return Ok(()) };
         let list = properties::limits(resources, self.v1.is_empty());
