@@ -91,7 +91,7 @@ impl BpfInstruction {
     }
 
     /// Runs a program on a question of three words and returns its answer, as the kernel would.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn run(program: &[Self], question: [u32; 3]) -> u64 {
         let mut registers = [0u64; 16];
         let mut at = 0;

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use libcontainer::oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec, User};
+use libcontainer::oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, Spec, User};
 use serde_json::Value;
 
-use crate::validate::validate;
+use crate::lenient;
+use crate::validate::{validate, validate_process};
 use crate::{Error, ProcessOverrides};
 
 /// The configuration's file name in a bundle.
@@ -41,7 +42,7 @@ pub(crate) fn read(bundle: &Path) -> Result<Config, Error> {
     }
     let bytes = read_bytes(&path)?;
     let spec = parse(&path, &bytes)?;
-    validate(&spec, bundle).map_err(|(at, reason)| Error::InvalidConfig { path, at, reason })?;
+    validate(&spec, bundle).map_err(|(at, reason)| Error::config(path, &at, &reason))?;
     Ok(Config { spec, bytes })
 }
 
@@ -54,11 +55,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
         .open(path)
         .map_err(Error::file("open", path))?;
     let meta = file.metadata().map_err(Error::file("stat", path))?;
-    let invalid = |reason: &str| Error::InvalidConfig {
-        path: path.to_owned(),
-        at: ".".to_owned(),
-        reason: reason.to_owned(),
-    };
+    let invalid = |reason: &str| Error::config(path, ".", reason);
     if !meta.is_file() {
         return Err(invalid("is not a regular file"));
     }
@@ -80,34 +77,31 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Spec, Error> {
         Err(error) => error,
     };
     let at = error.path().to_string();
-    if at.contains(".capabilities.")
-        && let Some(spec) = parse_without_unknown_capabilities(bytes)
-    {
+    if let Some(spec) = lenient::spec(bytes) {
         return Ok(spec);
     }
     let reason = error.into_inner().to_string();
-    Err(Error::InvalidConfig {
-        path: path.to_owned(),
-        at,
-        reason,
-    })
+    Err(Error::config(path, &at, &reason))
 }
 
-/// Leaves out capabilities this program does not know, which the specification wants to be no error.
-fn parse_without_unknown_capabilities(bytes: &[u8]) -> Option<Spec> {
-    let mut value: Value = serde_json::from_slice(bytes).ok()?;
-    let sets = value.pointer_mut("/process/capabilities")?.as_object_mut()?;
-    for (set, names) in sets {
-        names.as_array_mut()?.retain(|name| {
-            let known = serde_json::from_value::<Capability>(name.clone()).is_ok();
-            if !known {
-                tracing::warn!(%name, set, "ignoring unknown capability");
+/// Reads and validates a `process.json` for exec.
+///
+/// An error names the file, the JSON path and the reason in one line.
+pub fn load_process(path: &Path) -> Result<Process, Error> {
+    let bytes = read_bytes(path)?;
+    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
+    let process = match serde_path_to_error::deserialize(deserializer) {
+        Ok(process) => process,
+        Err(error) => match lenient::process(&bytes) {
+            Some(process) => process,
+            None => {
+                let at = error.path().to_string();
+                return Err(Error::config(path, &at, &error.into_inner().to_string()));
             }
-            // What is not even a name stays, to be reported as the error it is.
-            known || !name.is_string()
-        });
-    }
-    serde_json::from_value(value).ok()
+        },
+    };
+    validate_process(&process).map_err(|(at, reason)| Error::config(path, &at, &reason))?;
+    Ok(process)
 }
 
 /// The process for `exec`: the container's own with `overrides` on top.
@@ -115,10 +109,7 @@ fn parse_without_unknown_capabilities(bytes: &[u8]) -> Option<Spec> {
 /// Its terminal, working directory, user and capabilities are the container's unless overridden. Fails without a
 /// command, and on an unknown capability.
 pub fn exec_process(config: &Spec, overrides: &ProcessOverrides) -> Result<Process, Error> {
-    let missing = |at: &str, reason: &str| Error::InvalidProcess {
-        at: at.to_owned(),
-        reason: reason.to_owned(),
-    };
+    let missing = Error::process;
     if overrides.args.is_empty() {
         return Err(missing("args", "a command is required"));
     }
@@ -179,10 +170,8 @@ fn override_capabilities(process: &mut Process, overrides: &ProcessOverrides) ->
         } else {
             format!("CAP_{upper}")
         };
-        let capability = serde_json::from_value(Value::String(full)).map_err(|_| Error::InvalidProcess {
-            at: "capabilities".to_owned(),
-            reason: format!("unknown capability \"{name}\""),
-        })?;
+        let capability = serde_json::from_value(Value::String(full))
+            .map_err(|_| Error::process("capabilities", &format!("unknown capability \"{name}\"")))?;
         added.insert(capability);
     }
     let mut sets = process.capabilities().clone().unwrap_or_else(no_capabilities);
@@ -244,6 +233,20 @@ mod tests {
         );
         assert!(text.contains("line 2"), "{text}");
         assert!(!text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn an_error_is_one_line_whatever_the_configuration_holds() {
+        let bundle = tempfile::tempdir().unwrap();
+        for (from, to) in [
+            ("\"cwd\":\"/\"", r#""cwd":"a\nb\u001b[2J\u0000""#),
+            ("\"env\"", r#""env\n":1,"env""#),
+            ("\"A=1\"", r#""\n""#),
+        ] {
+            fs::write(bundle.path().join(CONFIG), MINIMAL.replace(from, to)).unwrap();
+            let text = load_config(bundle.path()).unwrap_err().to_string();
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
     }
 
     #[test]

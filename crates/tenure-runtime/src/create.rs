@@ -20,7 +20,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
+use libcontainer::oci_spec::runtime::{Linux, Mount, Process, Spec};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
 use crate::cgroup::{Cgroups, Property, StartError};
@@ -29,6 +29,7 @@ use crate::config::{self, Config};
 use crate::console;
 use crate::failure::Failure;
 use crate::hook::Point;
+use crate::id_map::IdMaps;
 use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
 use crate::placement::Placement;
@@ -92,6 +93,7 @@ pub(crate) fn create(
     let mut undo = claim(store, id, record)?;
     let entrance = undo.record.cgroups.prepare(linux.resources().as_ref())?;
     let record = undo.record.clone();
+    let namespaces = Namespaces::open(linux)?;
     let setup = Setup {
         spec: &spec,
         linux,
@@ -99,8 +101,8 @@ pub(crate) fn create(
         record: &record,
         cgroups: &record.cgroups,
         entrance,
-        namespaces: Namespaces::open(linux)?,
-        sources: sources(&spec, &record)?,
+        sources: sources(&spec, linux, &record, &namespaces)?,
+        namespaces,
         console: console.connect(&undo.entry)?,
         start: match mode {
             Mode::Create => start::prepare(&undo.entry)?,
@@ -208,15 +210,43 @@ pub(crate) fn preserved(count: u32) -> Result<(u32, Vec<String>), Error> {
     Ok((total, env))
 }
 
-/// In a user namespace, init could not open the sources of its bind mounts: they are taken here.
-fn sources(spec: &Spec, record: &Record) -> Result<Vec<Option<OwnedFd>>, Error> {
-    if !record.user_namespace {
+/// In a user namespace, init could not open the sources of its bind mounts, and never could it map their ids: they are
+/// taken here. What is inside the container's own mounts does not exist yet, and is left to init.
+fn sources(
+    spec: &Spec,
+    linux: &Linux,
+    record: &Record,
+    namespaces: &Namespaces,
+) -> Result<Vec<Option<OwnedFd>>, Error> {
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    if !record.user_namespace && !mounts.iter().any(rootfs::is_id_mapped) {
         return Ok(Vec::new());
     }
-    let mounts = spec.mounts().iter().flatten();
-    mounts
-        .map(|m| rootfs::detach_source(&record.bundle, m).map_err(Into::into))
-        .collect()
+    let mut id_maps = IdMaps::new(linux, namespaces);
+    let mut taken = Vec::new();
+    for (i, mount) in mounts.iter().enumerate() {
+        let mapped = rootfs::is_id_mapped(mount);
+        let earlier = mounts.get(..i).unwrap_or_default();
+        let later = !mapped && (!record.user_namespace || is_in_own_mounts(mount, earlier, record));
+        taken.push(if later {
+            None
+        } else {
+            rootfs::detach_source(&record.bundle, mount, &mut id_maps)?
+        });
+    }
+    Ok(taken)
+}
+
+/// Whether the source of a bind mount is inside one of the mounts made before it.
+fn is_in_own_mounts(mount: &Mount, earlier: &[Mount], record: &Record) -> bool {
+    let source = mount.source().as_ref().map(|s| record.bundle.join(s));
+    let inside = source.as_ref().and_then(|s| s.strip_prefix(&record.rootfs).ok());
+    inside.is_some_and(|inside| {
+        let inside = rootfs::clean(inside);
+        earlier
+            .iter()
+            .any(|m| inside.starts_with(rootfs::clean(m.destination())))
+    })
 }
 
 /// The time from init's birth to the moment when it is set up.
@@ -388,7 +418,8 @@ pub(crate) fn set_oom_score(process: &Process, pid: i32) -> Result<(), Failure> 
         .map_err(Failure::step(format!("set oomScoreAdj to {score}")))
 }
 
-fn resource(name: &str) -> Option<Resource> {
+/// The kernel's number of a limit by the name that a configuration has for it.
+pub(crate) fn resource(name: &str) -> Option<Resource> {
     Some(match name.strip_prefix("RLIMIT_")? {
         "CPU" => Resource::Cpu,
         "FSIZE" => Resource::Fsize,

@@ -237,7 +237,37 @@ fn cannot_start(status: Status) -> &'static str {
     }
 }
 
+/// Text of a stranger's configuration, fit for one line of a log or terminal.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 impl Error {
+    /// What is wrong in a configuration, and where.
+    pub(crate) fn config(path: impl Into<PathBuf>, at: &str, reason: &str) -> Self {
+        Self::InvalidConfig {
+            path: path.into(),
+            at: one_line(at),
+            reason: one_line(reason),
+        }
+    }
+
+    /// What is wrong in a process for `exec`, and where.
+    pub(crate) fn process(at: &str, reason: &str) -> Self {
+        Self::InvalidProcess {
+            at: one_line(at),
+            reason: one_line(reason),
+        }
+    }
+
     /// A constructor for `map_err` on file operations.
     pub(crate) fn file(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

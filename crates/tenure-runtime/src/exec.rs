@@ -43,7 +43,7 @@ struct Setup<'a> {
 /// Runs a process in a container.
 pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Error> {
     let process = &request.process;
-    validate_process(process).map_err(|(at, reason)| Error::InvalidProcess { at, reason })?;
+    validate_process(process).map_err(|(at, reason)| Error::process(&at, &reason))?;
     let console = console::Request {
         terminal: process.terminal() == Some(true),
         socket: request.console_socket.as_deref(),

@@ -1,14 +1,21 @@
 //! OCI hooks: programs of the configuration, run at six points of a container's life.
 
-use std::error::Error as _;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use libcontainer::container::{ContainerStatus, State};
-use libcontainer::hooks::run_hooks;
 use libcontainer::oci_spec::runtime::{Hook, Hooks};
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, reason_of};
+use crate::process::wait_for_exit;
 use crate::store::Record;
+use crate::{Status, sys};
 
 /// The points at which hooks run. "Handlers" of a pod's lifecycle are something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +47,12 @@ impl Point {
     }
 
     /// The status that hooks are told.
-    fn status(self) -> ContainerStatus {
+    fn status(self) -> Status {
         match self {
-            Self::Prestart | Self::CreateRuntime | Self::CreateContainer => ContainerStatus::Creating,
-            Self::StartContainer => ContainerStatus::Created,
-            Self::Poststart => ContainerStatus::Running,
-            Self::Poststop => ContainerStatus::Stopped,
+            Self::Prestart | Self::CreateRuntime | Self::CreateContainer => Status::Creating,
+            Self::StartContainer => Status::Created,
+            Self::Poststart => Status::Running,
+            Self::Poststop => Status::Stopped,
         }
     }
 
@@ -89,39 +96,77 @@ impl Point {
         directory: &'a Path,
     ) -> impl Iterator<Item = Result<(), Failure>> + 'a {
         let list = hooks.and_then(|h| self.of(h).as_ref());
-        let state = list.map(|_| self.state(record, pid));
+        let state = list.map(|_| record.oci_state(self.status(), pid).to_string());
         list.into_iter().flatten().enumerate().map(move |(index, hook)| {
-            tracing::debug!(kind = self.name(), index, path = %hook.path().display(), "running hook");
-            run_hooks(
-                Some(&vec![hook.clone()]),
-                state.as_ref(),
-                Some(directory),
-                None,
-                None,
-            )
-            .map_err(|error| {
-                let mut reason = error.to_string();
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    reason = format!("{reason}: {cause}");
-                    source = cause.source();
-                }
-                let path = hook.path().display().to_string();
-                Failure::Hook {
-                    kind: self.name().to_owned(),
-                    index,
-                    path,
-                    reason,
-                }
+            let path = hook.path().display().to_string();
+            tracing::debug!(kind = self.name(), index, path, "running hook");
+            run(hook, state.as_deref().unwrap_or_default(), directory).map_err(|reason| Failure::Hook {
+                kind: self.name().to_owned(),
+                index,
+                path,
+                reason,
             })
         })
     }
+}
 
-    /// What hooks read on their standard input.
-    fn state(self, record: &Record, pid: Option<i32>) -> State {
-        let mut state = State::new(&record.id, self.status(), pid, record.bundle.clone());
-        state.oci_version.clone_from(&record.oci_version);
-        state.annotations = Some(record.annotations.clone().into_iter().collect());
-        state
+/// Runs one hook to its end, at the latest to the end of its time. Tells why it failed.
+fn run(hook: &Hook, state: &str, directory: &Path) -> Result<(), String> {
+    let mut child =
+        spawn(hook, state, directory).map_err(|e| format!("cannot execute it: {}", reason_of(&e)))?;
+    let status =
+        wait(&mut child, hook.timeout()).map_err(|e| format!("cannot wait for it: {}", reason_of(&e)))?;
+    match status {
+        None => {
+            let seconds = hook.timeout().unwrap_or_default();
+            Err(format!(
+                "it ran longer than its timeout of {seconds} s and was killed"
+            ))
+        }
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(match (status.code(), status.signal()) {
+            (Some(code), _) => format!("hook command exited with non-zero exit code: {code}"),
+            (None, signal) => format!("hook command was killed by signal {}", signal.unwrap_or_default()),
+        }),
     }
+}
+
+/// Starts a hook. It reads the container's state from a file in memory: one that does not read cannot hold us up, as
+/// it could with a pipe.
+fn spawn(hook: &Hook, state: &str, directory: &Path) -> std::io::Result<Child> {
+    let mut stdin = File::from(rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?);
+    stdin.write_all(state.as_bytes())?;
+    stdin.rewind()?;
+    let mut command = Command::new(hook.path());
+    match hook.args().as_deref().and_then(|a| a.split_first()) {
+        Some((name, args)) => command.arg0(name).args(args),
+        None => command.arg0(hook.path()),
+    };
+    let variables = hook.env().iter().flatten().filter_map(|v| v.split_once('='));
+    command.env_clear().envs(variables).current_dir(directory);
+    command
+        .stdin(stdin)
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    // A foreground `run` has signals blocked that it forwards; hooks must not inherit that.
+    sys::with_default_signals(&mut command);
+    command.spawn()
+}
+
+/// Waits for a hook's end, and brings it about when its time is over (`None`).
+fn wait(child: &mut Child, timeout: Option<i64>) -> std::io::Result<Option<ExitStatus>> {
+    let Some(seconds) = timeout.and_then(|t| u64::try_from(t).ok()) else {
+        return child.wait().map(Some);
+    };
+    // A child of ours that nobody has reaped: the pid is still its own.
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = pidfd_open(pid.ok_or(rustix::io::Errno::SRCH)?, PidfdFlags::empty())?;
+    // Longer than a machine lives is for ever.
+    let limit = Duration::from_secs(seconds.min(u64::from(u32::MAX)));
+    if wait_for_exit(pidfd.as_fd(), Some(limit))? {
+        return child.wait().map(Some);
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
 }

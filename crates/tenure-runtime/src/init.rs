@@ -257,19 +257,23 @@ pub(crate) fn join_keyring(id: &str) -> Result<(), Failure> {
 /// The files are the host's, what they set is that of the namespaces of the process that opens them.
 fn set_sysctls(linux: &Linux) -> Result<(), Failure> {
     for (name, value) in linux.sysctl().iter().flatten() {
-        let path = if name.contains('/') {
-            name.clone()
-        } else {
-            name.replace('.', "/")
-        };
-        let path = Path::new("/proc/sys").join(path);
         let set = fs::OpenOptions::new()
             .write(true)
-            .open(path)
+            .open(sysctl_path(name))
             .and_then(|mut f| f.write_all(value.as_bytes()));
         set.map_err(Failure::step(format!("set sysctl {name} to {value:?}")))?;
     }
     Ok(())
+}
+
+/// The file of a sysctl, whose name is separated by dots or slashes.
+pub(crate) fn sysctl_path(name: &str) -> PathBuf {
+    let path = if name.contains('/') {
+        name.to_owned()
+    } else {
+        name.replace('.', "/")
+    };
+    Path::new("/proc/sys").join(path)
 }
 
 /// Hooks that run once the namespaces and mounts stand: the runtime's in the parent, then the container's here.

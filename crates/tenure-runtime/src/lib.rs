@@ -39,8 +39,7 @@
 //!   inside the root and mounted on by descriptor, no descriptor of ours survives exec, user databases are read as
 //!   text, and what enters a container first leaves the host's user namespace.
 //!
-//! Not yet: seccomp notification, id-mapped mounts, Intel RDT, network devices, SELinux
-//! labels. Each is one clear error.
+//! Not yet: Intel RDT, network devices. Each is one clear error.
 
 mod bpf;
 mod cgroup;
@@ -53,10 +52,14 @@ mod error;
 mod exec;
 mod failure;
 mod freeze;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod hook;
 mod id;
+mod id_map;
 mod init;
 mod kill;
+mod lenient;
 mod namespace;
 mod placement;
 mod process;
@@ -67,6 +70,7 @@ mod request;
 mod rootfs;
 mod runtime;
 mod scheduler;
+mod selinux;
 mod settle;
 mod signal;
 mod start;
@@ -78,7 +82,7 @@ mod time;
 mod update;
 mod validate;
 
-pub use config::{exec_process, load_config};
+pub use config::{exec_process, load_config, load_process};
 pub use error::Error;
 pub use id::ContainerId;
 pub use libcontainer::oci_spec;

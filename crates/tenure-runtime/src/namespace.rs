@@ -165,8 +165,15 @@ impl Drop for PidNamespace {
 /// Writes the id mappings of a new user namespace, made by process `pid`.
 pub(crate) fn write_mappings(spec: &Spec, linux: &Linux, pid: i32) -> Result<(), Error> {
     if rustix::process::geteuid().is_root() {
-        write_mapping(Path::new(&format!("/proc/{pid}/uid_map")), linux.uid_mappings())?;
-        return write_mapping(Path::new(&format!("/proc/{pid}/gid_map")), linux.gid_mappings());
+        let list = |l: &'_ Option<Vec<LinuxIdMapping>>| l.clone().unwrap_or_default();
+        write_mapping(
+            Path::new(&format!("/proc/{pid}/uid_map")),
+            &list(linux.uid_mappings()),
+        )?;
+        return write_mapping(
+            Path::new(&format!("/proc/{pid}/gid_map")),
+            &list(linux.gid_mappings()),
+        );
     }
     let init = |reason: String| Error::Init {
         reason: format!("cannot write id mappings: {reason}"),
@@ -186,8 +193,9 @@ pub(crate) fn write_mappings(spec: &Spec, linux: &Linux, pid: i32) -> Result<(),
         .map_err(|e| init(e.to_string()))
 }
 
-fn write_mapping(path: &Path, mappings: &Option<Vec<LinuxIdMapping>>) -> Result<(), Error> {
-    let lines = mappings.iter().flatten();
+/// Writes one id mapping, in a single write as the kernel wants it.
+pub(crate) fn write_mapping(path: &Path, mappings: &[LinuxIdMapping]) -> Result<(), Error> {
+    let lines = mappings.iter();
     let text: String = lines
         .map(|m| format!("{} {} {}\n", m.container_id(), m.host_id(), m.size()))
         .collect();

@@ -15,7 +15,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use crate::create::limit;
 use crate::failure::Failure;
 use crate::program::{Program, environment};
-use crate::sys;
+use crate::{selinux, sys};
 
 /// Gives this process the user, rights and surroundings of the configuration and finds its program.
 ///
@@ -35,6 +35,10 @@ pub(crate) fn settle(
     if let Some(profile) = process.apparmor_profile() {
         libcontainer::apparmor::apply_profile(profile)
             .map_err(|e| Failure::Step(format!("cannot apply AppArmor profile {profile}: {e}")))?;
+    }
+    if let Some(label) = process.selinux_label().as_ref().filter(|l| !l.is_empty()) {
+        selinux::label_next_program(label)
+            .map_err(Failure::step(format!("set the SELinux label {label}")))?;
     }
     own_stdio(process.user().uid());
     let env = environment(process, inherited);

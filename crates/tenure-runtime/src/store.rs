@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
-use crate::{ContainerId, Error};
+use crate::{ContainerId, Error, Status};
 
 /// The record's file name.
 const STATE: &str = "state.json";
@@ -68,6 +68,23 @@ pub(crate) struct Record {
     /// Whether the end of init ends all processes.
     #[serde(default)]
     pub(crate) private_pid_namespace: bool,
+}
+
+impl Record {
+    /// The state of the container in the words of the OCI runtime specification, for hooks and seccomp listeners.
+    pub(crate) fn oci_state(&self, status: Status, pid: Option<i32>) -> serde_json::Value {
+        let mut state = serde_json::json!({
+            "ociVersion": self.oci_version,
+            "id": self.id,
+            "status": status,
+            "bundle": self.bundle,
+            "annotations": self.annotations,
+        });
+        if let Some(pid) = pid {
+            state["pid"] = pid.into();
+        }
+        state
+    }
 }
 
 /// All containers of one runtime root.

@@ -4,6 +4,8 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::bpf::BpfInstruction;
 
@@ -62,6 +64,17 @@ fn reset_signals() {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
+}
+
+/// Has a program start with no signal blocked and SIGPIPE as it is by default.
+pub(crate) fn with_default_signals(command: &mut Command) {
+    // SAFETY: what runs between fork and exec calls nothing but the system and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            reset_signals();
+            Ok(())
+        })
+    };
 }
 
 /// Turns a system call's result into an [`io::Result`].

@@ -56,33 +56,33 @@ fn is_absent(folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<bool> {
     }
 }
 
+/// How often the kernel is asked again. Who renames without end can keep any single walk from being sure.
+const ATTEMPTS: usize = 128;
+
 fn beneath(base: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
-    loop {
-        let opened = openat2(
-            base,
-            path,
-            OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-        );
-        // The tree was renamed in while we walked: the kernel asks to try again.
-        if !matches!(opened, Err(Errno::AGAIN)) {
-            return opened;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    insist(|| openat2(base, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how))
+}
+
+/// Repeats a walk that a rename in the tree has made unsure (`EAGAIN`), a bounded number of times: the container
+/// could rename for ever.
+fn insist<T>(mut walk: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 1..ATTEMPTS {
+        match walk() {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
         }
     }
+    walk()
 }
 
 /// Opens `path` as a process whose root is `root` would, for reading. Only regular files.
 pub(crate) fn read_in_root(root: &Path, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let root = openat(CWD, root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let file = openat2(
-        &root,
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    )?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = insist(|| openat2(&root, path, flags, Mode::empty(), how))?;
     let file = std::fs::File::from(file);
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -95,13 +95,8 @@ pub(crate) fn read_in_root(root: &Path, path: &Path, limit: u64) -> io::Result<V
 /// What `path` is for a process whose root is `root`; `None` when there is nothing.
 pub(crate) fn kind_in_root(root: &Path, path: &Path) -> io::Result<Option<std::fs::FileType>> {
     let root = openat(CWD, root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    match openat2(
-        &root,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    ) {
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    match insist(|| openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)) {
         Ok(file) => Ok(Some(std::fs::File::from(file).metadata()?.file_type())),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
@@ -117,6 +112,21 @@ mod tests {
     fn place(fd: &OwnedFd) -> PathBuf {
         use std::os::fd::AsRawFd;
         fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap()
+    }
+
+    #[test]
+    fn a_walk_that_is_disturbed_is_repeated_and_not_for_ever() {
+        let (mut walks, mut quiet) = (0, 0);
+        let result: Result<(), Errno> = insist(|| {
+            walks += 1;
+            Err(Errno::AGAIN)
+        });
+        assert_eq!((result, walks), (Err(Errno::AGAIN), ATTEMPTS));
+        let result = insist(|| {
+            quiet += 1;
+            if quiet < 5 { Err(Errno::AGAIN) } else { Ok(quiet) }
+        });
+        assert_eq!(result, Ok(5));
     }
 
     #[test]

@@ -306,6 +306,42 @@ impl Policy {
     }
 }
 
+/// The program for a v2 cgroup must answer as the policy says, and a v1 cgroup's commands must be well-formed.
+#[cfg(feature = "fuzz")]
+pub(super) fn fuzz_rules(configured: &[LinuxDeviceCgroup]) {
+    let rules = rules(configured);
+    for text in rules.iter().map(Rule::text) {
+        assert!(
+            text == "a" || text.split(' ').count() == 3 && !text.ends_with(' '),
+            "{text:?}"
+        );
+    }
+    let policy = Policy::of(&rules);
+    let program = policy.program();
+    for (kind, major, minor) in crate::fuzz::QUESTIONS {
+        for access in 1..=ALL {
+            let concerns = |e: &&Devices| {
+                e.kind as u32 == kind
+                    && e.major.is_none_or(|n| n == major)
+                    && e.minor.is_none_or(|n| n == minor)
+            };
+            let mut concerned = policy.exceptions.iter().filter(concerns);
+            let expected = if policy.allow {
+                !concerned.any(|e| e.access & access != 0)
+            } else {
+                concerned.any(|e| e.access & access == access)
+            };
+            let answer = program
+                .as_ref()
+                .is_none_or(|p| BpfInstruction::run(p, [access << 16 | kind, major, minor]) == 1);
+            assert_eq!(
+                answer, expected,
+                "{policy:?} asked for {kind} {major}:{minor} {access}"
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -139,6 +139,31 @@ impl Hierarchies {
     }
 }
 
+#[cfg(feature = "fuzz")]
+impl Hierarchies {
+    /// A container's cgroup is below the hierarchy's root, and never the root itself.
+    pub(crate) fn fuzz_place(path: Option<&Path>) {
+        let mount = Path::new("/sys/fs/cgroup/pids");
+        let hierarchies = Self {
+            v1: vec![V1Hierarchy {
+                mount: mount.to_owned(),
+                controllers: vec!["pids".to_owned()],
+            }],
+            unified: Some(PathBuf::from("/sys/fs/cgroup/unified")),
+        };
+        let Ok(cgroups) = hierarchies.place(path, "id") else {
+            return;
+        };
+        for (path, mount) in cgroups.paths().zip([mount, Path::new("/sys/fs/cgroup/unified")]) {
+            let inside = path.strip_prefix(mount).expect("a cgroup in its hierarchy");
+            assert!(
+                !clean(inside).as_os_str().is_empty() && clean(inside) == inside,
+                "{path:?}"
+            );
+        }
+    }
+}
+
 impl V1Hierarchy {
     /// What the hierarchy is called in a container: its directory's name.
     fn name(&self) -> String {

@@ -98,11 +98,6 @@ pub(crate) fn validate(resources: &LinuxResources) -> Result<(), (String, String
 
 /// Limits as writes to v1 cgroups.
 pub(super) fn for_v1(cgroups: &[V1Cgroup], resources: &LinuxResources) -> Result<Vec<Write>, Error> {
-    if resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
-        return Err(Error::Unsupported {
-            what: "linux.resources.unified on cgroup v1".to_owned(),
-        });
-    }
     let write = |limit: Limit| match cgroups.iter().find(|c| c.has(limit.controller)) {
         Some(cgroup) => Ok(limit.at(&cgroup.path)),
         None => Err(missing(&limit, "this host has no such cgroup controller")),
@@ -147,6 +142,19 @@ pub(super) fn check_usage(cgroup: &Path, resources: &LinuxResources) -> Result<(
         }
     }
     Ok(())
+}
+
+/// `unified` as writes to the v2 side of a hybrid host, where its controllers can be.
+pub(super) fn for_unified(cgroup: Option<&Path>, resources: &LinuxResources) -> Result<Vec<Write>, Error> {
+    let mut limits = Limits::default();
+    unified(resources, &mut limits);
+    let write = |limit: Limit| match cgroup {
+        Some(cgroup) => Ok(limit.at(cgroup)),
+        None => Err(Error::Unsupported {
+            what: "linux.resources.unified on a host with cgroup v1 alone".to_owned(),
+        }),
+    };
+    limits.0.into_iter().map(write).collect()
 }
 
 fn v1(resources: &LinuxResources) -> Limits {
@@ -329,12 +337,16 @@ fn v2(resources: &LinuxResources) -> Limits {
         );
     }
     rdma(resources, &mut limits);
-    let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
-    unified.sort();
-    for (file, value) in unified {
+    unified(resources, &mut limits);
+    limits
+}
+
+fn unified(resources: &LinuxResources, limits: &mut Limits) {
+    let mut sorted: Vec<_> = resources.unified().iter().flatten().collect();
+    sorted.sort();
+    for (file, value) in sorted {
         limits.set("unified", file.as_str(), value);
     }
-    limits
 }
 
 fn v2_memory(memory: &LinuxMemory, limits: &mut Limits) {
@@ -428,6 +440,15 @@ fn max_if_negative(limit: i64) -> String {
     } else {
         limit.to_string()
     }
+}
+
+/// What would be written where, for both versions.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_limits(resources: &LinuxResources) {
+    for limit in v1(resources).0.into_iter().chain(v2(resources).0) {
+        assert!(!limit.file.contains('/') && limit.file.contains('.'), "{limit:?}");
+    }
+    devices::fuzz_rules(resources.devices().as_deref().unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use hierarchy::Hierarchies;
+#[cfg(feature = "fuzz")]
+pub(crate) use limits::fuzz_limits;
 pub(crate) use limits::validate;
 pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
@@ -74,7 +76,7 @@ impl Entrance {
 }
 
 impl Cgroups {
-    /// Fails if one of the cgroups holds processes already: they would be killed with the container.
+    /// Fails if one of the cgroups holds processes already, which would be killed with the container, or is frozen.
     pub(crate) fn check_free(&self) -> Result<(), Error> {
         for path in self.paths() {
             if !members::in_cgroup(path)?.is_empty() {
@@ -82,6 +84,12 @@ impl Cgroups {
                     "it holds processes already",
                 )));
             }
+        }
+        let frozen = |path: &PathBuf| fs::read(path.join("cgroup.freeze")).is_ok_and(|s| s.starts_with(b"1"));
+        if self.is_frozen() || self.unified.as_ref().is_some_and(frozen) {
+            // Init would be frozen on entering it, and nobody would ever thaw it.
+            let path = self.paths().next().unwrap_or(Path::new("")).to_owned();
+            return Err(cgroup_error("use", &path)(std::io::Error::other("it is frozen")));
         }
         Ok(())
     }
@@ -184,7 +192,9 @@ impl Cgroups {
         if self.v1.is_empty() && self.unified.is_some() {
             limits::for_v2(self.unified.as_deref(), resources)
         } else {
-            limits::for_v1(&self.v1, resources)
+            let mut writes = limits::for_v1(&self.v1, resources)?;
+            writes.extend(limits::for_unified(self.unified.as_deref(), resources)?);
+            Ok(writes)
         }
     }
 

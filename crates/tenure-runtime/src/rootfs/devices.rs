@@ -72,6 +72,12 @@ fn nodes(configured: &[LinuxDevice]) -> Vec<Node> {
     nodes
 }
 
+/// Where nodes are to be.
+#[cfg(feature = "fuzz")]
+pub(super) fn paths(configured: &[LinuxDevice]) -> Vec<PathBuf> {
+    nodes(configured).into_iter().map(|n| n.path).collect()
+}
+
 /// A configured node; numbers that are no device numbers were refused with the configuration.
 fn node(device: &LinuxDevice) -> Option<Node> {
     let kind = match device.typ() {

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use libcontainer::oci_spec::runtime::{Linux, Spec};
+use libcontainer::oci_spec::runtime::{Linux, Mount, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
@@ -29,6 +29,16 @@ use crate::sys::{self, MountAttr};
 pub(crate) use mounts::detach_source;
 use options::{Options, Propagation};
 pub(crate) use path::clean;
+
+/// Whether a mount shows something that exists, in place of a file system of its own.
+pub(crate) fn is_bind(mount: &Mount) -> bool {
+    Options::parse(mount).is_bind()
+}
+
+/// Whether a mount maps ids.
+pub(crate) fn is_id_mapped(mount: &Mount) -> bool {
+    Options::parse(mount).id_mapped.is_some()
+}
 
 /// Whether a word is a value of `linux.rootfsPropagation`.
 pub(crate) fn is_propagation(word: &str) -> bool {
@@ -47,10 +57,14 @@ impl<'a> Rootfs<'a> {
     /// Cuts the mount namespace off from the host's and mounts the root's directory.
     pub(crate) fn attach(spec: &'a Spec, linux: &'a Linux, directory: &Path) -> Result<Self, Failure> {
         let wanted = linux.rootfs_propagation().as_deref().and_then(Propagation::parse);
-        let propagation = wanted.unwrap_or(Propagation {
+        let mut propagation = wanted.unwrap_or(Propagation {
             kind: libc::MS_SLAVE,
             recursive: true,
         });
+        if propagation.kind == libc::MS_UNBINDABLE {
+            // The root is yet to be bound; `finish` makes it what it is to be.
+            propagation.kind = libc::MS_PRIVATE;
+        }
         change(Path::new("/"), propagation).map_err(Failure::step("set the propagation of /"))?;
         let cut_off = propagation.recursive && propagation.kind != libc::MS_SHARED;
         if !cut_off {
@@ -84,6 +98,7 @@ impl<'a> Rootfs<'a> {
             root: self.root.as_fd(),
             bundle,
             cgroups,
+            label: self.linux.mount_label().as_deref(),
         };
         let mut own_dev = true;
         for (i, mount) in self.spec.mounts().iter().flatten().enumerate() {
@@ -222,4 +237,50 @@ fn make_parent_private(directory: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Everything about a mount that is decided before the kernel is asked.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_mount(root: std::os::fd::BorrowedFd<'_>, mount: &Mount) {
+    let options = Options::parse(mount);
+    let attributes = options.attributes();
+    assert_eq!(
+        attributes.set & attributes.clear & !0x70,
+        0,
+        "set and cleared: {attributes:?}"
+    );
+    assert!(!options.data.starts_with(',') && !options.data.ends_with(",,"));
+    u32::try_from(options.mount_flags()).expect("flags of mount(2)");
+    let destination = clean(mount.destination());
+    assert!(!destination.as_os_str().is_empty() && !destination.is_absolute());
+    for directory in [true, false] {
+        if let Ok((place, _)) = path::ensure(root, &destination, directory) {
+            crate::fuzz::assert_inside(root, place.as_fd());
+            path::location(root, place.as_fd()).expect("a place inside the root");
+        }
+    }
+}
+
+/// Resolves a path as masked and read-only ones are.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_path(root: std::os::fd::BorrowedFd<'_>, path: &Path) {
+    for place in [path::resolve(root, path), path::resolve_without_links(root, path)]
+        .into_iter()
+        .flatten()
+    {
+        crate::fuzz::assert_inside(root, place.as_fd());
+    }
+}
+
+/// Plans the device nodes and makes the directories for them.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_devices(
+    root: std::os::fd::BorrowedFd<'_>,
+    configured: &[libcontainer::oci_spec::runtime::LinuxDevice],
+) {
+    for path in devices::paths(configured) {
+        if let Ok((place, _)) = path::ensure(root, path.parent().unwrap_or(&path), true) {
+            crate::fuzz::assert_inside(root, place.as_fd());
+        }
+    }
 }

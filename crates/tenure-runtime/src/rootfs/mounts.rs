@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::Mount;
@@ -16,7 +16,9 @@ use super::options::{Options, Propagation};
 use super::path::{clean, ensure, location, magic, resolve, resolve_without_links};
 use crate::cgroup::Cgroups;
 use crate::failure::Failure;
+use crate::id_map::IdMaps;
 use crate::sys::{self, MountAttr};
+use crate::{Error, selinux};
 
 /// Files of `/proc` that may be mounted over, as in runc (lxcfs does).
 const PROC_FILES: [&str; 10] = [
@@ -32,6 +34,8 @@ const PROC_FILES: [&str; 10] = [
     "sys/crypto/fips_enabled",
 ];
 
+const ATTR_IDMAP: u64 = 0x0010_0000;
+
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// What all mounts of a container have in common.
@@ -41,12 +45,19 @@ pub(super) struct Mounter<'a> {
     /// Where relative sources of bind mounts start.
     pub(super) bundle: &'a Path,
     pub(super) cgroups: &'a Cgroups,
+    /// The SELinux label of new file systems.
+    pub(super) label: Option<&'a str>,
 }
 
 /// A copy of a mount tree, not attached anywhere.
 ///
-/// Taken by the creator, with its rights, where the child would lack them (user namespaces).
-pub(crate) fn detach_source(bundle: &Path, mount: &Mount) -> Result<Option<OwnedFd>, Failure> {
+/// Taken by the creator, with its rights, where the child would lack them (user namespaces), and where ids are to be
+/// mapped.
+pub(crate) fn detach_source<'a>(
+    bundle: &Path,
+    mount: &'a Mount,
+    id_maps: &mut IdMaps<'a>,
+) -> Result<Option<OwnedFd>, Error> {
     let options = Options::parse(mount);
     if !options.is_bind() {
         return Ok(None);
@@ -59,6 +70,19 @@ pub(crate) fn detach_source(bundle: &Path, mount: &Mount) -> Result<Option<Owned
             ..MountAttr::default()
         };
         sys::mount_setattr(tree.as_fd(), &slave, true).map_err(describe(mount))?;
+    }
+    if let Some(recursive) = options.id_mapped {
+        let namespace = id_maps.namespace(mount)?;
+        let mapped = MountAttr {
+            set: ATTR_IDMAP,
+            userns: u64::try_from(namespace.as_raw_fd()).unwrap_or(0),
+            ..MountAttr::default()
+        };
+        sys::mount_setattr(tree.as_fd(), &mapped, recursive).map_err(Failure::step(format!(
+            "map the ids of {} for {}",
+            mount.source().as_deref().unwrap_or(Path::new("")).display(),
+            mount.destination().display()
+        )))?;
     }
     Ok(Some(tree))
 }
@@ -100,11 +124,6 @@ impl Mounter<'_> {
     /// Performs one mount. `source` is its source if the creator has taken it already.
     pub(super) fn mount(&self, mount: &Mount, source: Option<OwnedFd>) -> Result<(), Failure> {
         let options = Options::parse(mount);
-        if options.id_mapped {
-            return Err(describe(mount)(io::Error::other(
-                "id-mapped mounts are not supported yet",
-            )));
-        }
         if options.is_bind() {
             let tree = match source {
                 Some(tree) => tree,
@@ -197,6 +216,9 @@ impl Mounter<'_> {
             .transpose()?;
         if saved.is_some() {
             options.flags &= !libc::MS_RDONLY;
+        }
+        if !matches!(kind, "proc" | "sysfs" | "mqueue") {
+            options.data = selinux::with_context(&options.data, self.label);
         }
         let source = mount.source().clone().unwrap_or_else(|| PathBuf::from(kind));
         mount_at(&source, place.as_fd(), kind, options.mount_flags(), &options.data)?;

@@ -120,8 +120,8 @@ pub(super) struct Options {
     pub(super) data: String,
     /// Fill a new tmpfs with what the directory under it holds.
     pub(super) copy_up: bool,
-    /// Map ids; the word that asks for it.
-    pub(super) id_mapped: bool,
+    /// Map ids: `Some(true)` those of all mounts below too.
+    pub(super) id_mapped: Option<bool>,
 }
 
 impl Options {
@@ -134,8 +134,10 @@ impl Options {
         if mount.typ().as_deref() == Some("bind") {
             options.flags |= libc::MS_BIND;
         }
-        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-            options.id_mapped = true;
+        // Mappings alone say what the word would.
+        let mapped = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|l| !l.is_empty());
+        if options.id_mapped.is_none() && (mapped(mount.uid_mappings()) || mapped(mount.gid_mappings())) {
+            options.id_mapped = Some(false);
         }
         options
     }
@@ -164,7 +166,7 @@ impl Options {
         } else if word == "tmpcopyup" {
             self.copy_up = true;
         } else if word == "idmap" || word == "ridmap" {
-            self.id_mapped = true;
+            self.id_mapped = Some(word == "ridmap");
         } else if !word.is_empty() {
             if !self.data.is_empty() {
                 self.data.push(',');

@@ -12,6 +12,9 @@ use rustix::io::Errno;
 /// How many dangling links may be followed while a path is made.
 const MAX_LINKS: usize = 40;
 
+/// How often a path is asked for again: who shares the image could rename in it without end.
+const MAX_ATTEMPTS: usize = 128;
+
 /// A path relative to the root, with `.` and `..` resolved by text.
 pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
@@ -45,10 +48,11 @@ fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlags, resolve: ResolveFla
         path
     };
     let resolve = resolve | ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let mut attempts = 0;
     loop {
         match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            // A rename somewhere made the kernel unsure about "..": ask again.
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            // A rename somewhere made the kernel unsure about "..": ask again, but not for ever.
+            Err(Errno::AGAIN | Errno::INTR) if attempts < MAX_ATTEMPTS => attempts += 1,
             other => return other.map_err(Into::into),
         }
     }

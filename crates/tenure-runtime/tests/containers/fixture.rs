@@ -167,7 +167,9 @@ impl World {
 
     /// An operation, not run yet. The configuration is written first.
     pub(crate) fn command(&self, operation: &str, rest: &[&str]) -> Command {
-        if matches!(operation, "create" | "run") && !self.bundle().join("keep-config").exists() {
+        if matches!(operation, "create" | "run" | "run-blocked")
+            && !self.bundle().join("keep-config").exists()
+        {
             self.write_config();
         }
         let mut command = Command::new("/proc/self/exe");
@@ -176,7 +178,7 @@ impl World {
             .arg(self.path("root"))
             .arg(operation)
             .arg(&self.id);
-        if matches!(operation, "create" | "run") {
+        if matches!(operation, "create" | "run" | "run-blocked") {
             command.arg(self.bundle());
         }
         command.args(rest).stdin(Stdio::null());

@@ -231,7 +231,7 @@ fn terminal() {
     );
 }
 
-fn receive_descriptor(stream: &std::os::unix::net::UnixStream) -> fs::File {
+pub(crate) fn receive_descriptor(stream: &std::os::unix::net::UnixStream) -> fs::File {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
     use std::os::fd::AsRawFd;
     let mut space = nix::cmsg_space!([i32; 1]);

@@ -6,6 +6,7 @@
 
 mod attack;
 mod exec;
+mod faults;
 mod fixture;
 mod harness;
 mod hooks;
@@ -30,6 +31,10 @@ fn main() {
         resources::TESTS,
         operable::TESTS,
         attack::TESTS,
+        faults::process::TESTS,
+        faults::mounts::TESTS,
+        faults::cgroups::TESTS,
+        faults::state::TESTS,
     ];
     std::process::exit(harness::run(&groups.concat(), &args));
 }

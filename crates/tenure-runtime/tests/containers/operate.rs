@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tenure_runtime::{
     ContainerId, CreateRequest, Error, ExecRequest, ProcessOverrides, Runtime, RuntimeOptions, exec_process,
-    parse_resources,
+    load_process, parse_resources,
 };
 
 /// Performs `ROOT COMMAND ...` and returns the exit status: the program's own, or that of a failure.
@@ -46,7 +46,10 @@ fn perform(args: &[String]) -> Result<i32, Error> {
     };
     let flag = |name: &str| args.iter().any(|a| a == name);
     match arg(1) {
-        command @ ("create" | "run") => {
+        command @ ("create" | "run" | "run-blocked") => {
+            if command == "run-blocked" {
+                nix::sys::signal::SigSet::all().thread_block().unwrap();
+            }
             let request = CreateRequest {
                 bundle: arg(3).into(),
                 pid_file: option("--pid-file"),
@@ -80,12 +83,18 @@ fn perform(args: &[String]) -> Result<i32, Error> {
             println!("{}", serde_json::to_string(&runtime.processes(&id()?)?).unwrap());
             Ok(0)
         }
+        "protected" => {
+            tenure_runtime::protect_own_binary()?;
+            let opened = std::fs::OpenOptions::new().write(true).open("/proc/self/exe");
+            println!("{}", opened.unwrap_err().raw_os_error().unwrap());
+            Ok(0)
+        }
         "exec" => exec(&runtime, &id()?, args, option("--pid-file")),
         other => panic!("no such operation: {other}"),
     }
 }
 
-/// `exec ID [--env=A=b] [--cwd=D] [--user=U] -- COMMAND...`
+/// `exec ID [--env=A=b] [--cwd=D] [--user=U] [--process=FILE] -- COMMAND...`
 fn exec(
     runtime: &Runtime,
     id: &ContainerId,
@@ -106,7 +115,11 @@ fn exec(
         user: values("--user=").next().map(|u| (u.parse().unwrap(), None)),
         ..ProcessOverrides::default()
     };
-    let mut request = ExecRequest::new(exec_process(&runtime.config(id)?, &overrides)?);
+    let process = match values("--process=").next() {
+        Some(file) => load_process(Path::new(&file))?,
+        None => exec_process(&runtime.config(id)?, &overrides)?,
+    };
+    let mut request = ExecRequest::new(process);
     request.pid_file = pid_file;
     request.ignore_paused = args[..split].iter().any(|a| a == "--ignore-paused");
     Ok(wait(&runtime.exec(id, &request)?.pidfd))

@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tenure_lifecycle::ExitStatus;
 use tenure_runtime::oci_spec::runtime::{BoxBuilder, Process};
@@ -111,7 +110,7 @@ pub(crate) fn execute(context: &Context, args: &ExecArgs) -> Result<Code, Comman
     tenure_runtime::protect_own_binary()?;
     let runtime = context.runtime()?;
     let mut process = match (&args.process, args.command.is_empty()) {
-        (Some(file), true) => read_process(file)?,
+        (Some(file), true) => tenure_runtime::load_process(file)?,
         (None, false) => own_process(&runtime, &id, &overrides(args))?,
         (Some(_), false) => {
             return Err(CommandError::usage(
@@ -204,17 +203,6 @@ fn overrides(args: &ExecArgs) -> ProcessOverrides {
     }
 }
 
-/// Reads a `process.json`.
-fn read_process(file: &Path) -> anyhow::Result<Process> {
-    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let process: Process =
-        serde_json::from_slice(&text).with_context(|| format!("{} is no OCI process", file.display()))?;
-    match process.args() {
-        Some(args) if !args.is_empty() => Ok(process),
-        _ => Err(anyhow!("{}: args: must not be empty", file.display())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,18 +214,5 @@ mod tests {
         for text in ["", "root", "5:", ":7", "5:7:9", "-1"] {
             assert!(user(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_process_without_args_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("process.json");
-        std::fs::write(&file, r#"{"cwd":"/","args":[],"user":{"uid":0,"gid":0}}"#).unwrap();
-        assert!(
-            read_process(&file)
-                .unwrap_err()
-                .to_string()
-                .contains("must not be empty")
-        );
     }
 }
