@@ -83,11 +83,24 @@ fn perform(args: &[String]) -> Result<i32, Error> {
             println!("{}", serde_json::to_string(&runtime.processes(&id()?)?).unwrap());
             Ok(0)
         }
-        "protected" => {
-            tenure_runtime::protect_own_binary()?;
-            let opened = std::fs::OpenOptions::new().write(true).open("/proc/self/exe");
-            println!("{}", opened.unwrap_err().raw_os_error().unwrap());
-            Ok(0)
+        how @ ("protected" | "unprotected") => {
+            use std::os::fd::AsRawFd;
+            use std::os::unix::process::CommandExt;
+            if how == "protected" {
+                tenure_runtime::protect_own_binary()?;
+            }
+            // What a container would hold on to, without keeping the file busy.
+            let own = rustix::fs::open(
+                "/proc/self/exe",
+                rustix::fs::OFlags::PATH,
+                rustix::fs::Mode::empty(),
+            )
+            .unwrap();
+            let script = format!("echo x >>/proc/self/fd/{}", own.as_raw_fd());
+            panic!(
+                "{}",
+                std::process::Command::new("/bin/sh").args(["-c", &script]).exec()
+            )
         }
         "exec" => exec(&runtime, &id()?, args, option("--pid-file")),
         other => panic!("no such operation: {other}"),

@@ -75,7 +75,7 @@ fn read_only_dev() {
 /// The library passes `tmpcopyup` to the kernel, which refuses it, and gives every tmpfs the mode 1777.
 fn tmpfs() {
     let told = output(
-        "stat -c %a /t; cat /c/d/f; stat -c '%a %u %N' /c/d/f /c/l; touch /c/x || echo read-only",
+        "stat -c %a /t; cat /c/d/f; stat -c '%a %u %N' /c/d/f /c/l; touch /c/x 2>/dev/null || echo read-only",
         |w| {
             for name in ["t", "c/d"] {
                 fs::create_dir_all(w.rootfs().join(name)).unwrap();
@@ -83,7 +83,7 @@ fn tmpfs() {
             fs::set_permissions(w.rootfs().join("t"), fs::Permissions::from_mode(0o1750)).unwrap();
             let file = w.rootfs().join("c/d/f");
             fs::write(&file, "copied\n").unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
             chown(&file, Some(7), Some(7)).unwrap();
             symlink("/etc/shadow", w.rootfs().join("c/l")).unwrap();
             w.mount(json!({"destination": "/t", "type": "tmpfs", "source": "tmpfs"}));
@@ -91,7 +91,7 @@ fn tmpfs() {
         },
     );
     let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines[..3], ["1750", "copied", "640 7 '/c/d/f'"], "{told}");
+    assert_eq!(lines[..3], ["1750", "copied", "644 7 /c/d/f"], "{told}");
     assert!(
         lines[3].contains("/etc/shadow") && lines.contains(&"read-only"),
         "{told}"
@@ -101,7 +101,7 @@ fn tmpfs() {
 /// The library opens sources before its first mount: it would show what is under the mount, or find nothing.
 fn source_in_own_mounts() {
     for mapped in [false, true] {
-        let told = output("cat /again/f; ls /under", |w| {
+        let told = output("cat /again/f", |w| {
             let volume = w.path("volume");
             fs::create_dir_all(volume.join("inner")).unwrap();
             fs::write(volume.join("inner/f"), "from the volume\n").unwrap();
