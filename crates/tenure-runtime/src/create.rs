@@ -34,6 +34,7 @@ use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
 use crate::placement::Placement;
 use crate::process::{Child, ProcessKey};
+use crate::seccomp::Filter;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
 use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, rootfs, start, time};
@@ -88,6 +89,7 @@ pub(crate) fn create(
     };
     console.check()?;
     let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
+    let filter = Filter::prepare(linux.seccomp().as_ref(), &store.filters)?;
     let Placement { cgroups, unit } = Placement::of(id, &spec, request, options)?;
     let record = new_record(id, &spec, cgroups, request)?;
     let mut undo = claim(store, id, record)?;
@@ -108,6 +110,7 @@ pub(crate) fn create(
             Mode::Create => start::prepare(&undo.entry)?,
             Mode::Run => Start::AtOnce,
         },
+        filter,
         no_pivot: request.no_pivot,
         no_new_keyring: request.no_new_keyring,
         preserve_fds,

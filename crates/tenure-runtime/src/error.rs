@@ -158,6 +158,15 @@ pub enum Error {
         /// Its exit status or signal.
         how: String,
     },
+    /// The seccomp profile cannot be made into a filter.
+    #[error("seccomp: cannot {step}")]
+    Seccomp {
+        /// What could not be done.
+        step: String,
+        /// libseccomp's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel refused a resource limit.
     #[error("cgroup: cannot write \"{value}\" to {}", path.display())]
     CgroupLimit {

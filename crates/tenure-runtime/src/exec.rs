@@ -19,7 +19,8 @@ use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
 use crate::namespace::{PidNamespace, all_flags};
 use crate::process::Child;
 use crate::program::Program;
-use crate::settle::{reopen_null, settle};
+use crate::seccomp::{self, Filter};
+use crate::settle::{Settlement, reopen_null, settle};
 use crate::status::{Judged, judge};
 use crate::store::{Entry, Record};
 use crate::sys::{self, Cloned};
@@ -36,12 +37,17 @@ struct Setup<'a> {
     init: OwnedFd,
     namespaces: i32,
     console: Option<OwnedFd>,
+    filter: Option<Filter>,
     preserve_fds: u32,
     inherited_env: Vec<String>,
 }
 
 /// Runs a process in a container.
-pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Error> {
+pub(crate) fn exec(
+    entry: &Entry,
+    filters: &seccomp::Cache,
+    request: &ExecRequest,
+) -> Result<Executed, Error> {
     let process = &request.process;
     validate_process(process).map_err(|(at, reason)| Error::process(&at, &reason))?;
     let console = console::Request {
@@ -69,6 +75,7 @@ pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Err
         });
     };
     let (preserve_fds, inherited_env) = preserved(request.preserve_fds)?;
+    let filter = Filter::prepare(linux.seccomp().as_ref(), filters)?;
     let mut namespaces = all_flags(linux);
     if same_user_namespace(&record) {
         namespaces &= !libc::CLONE_NEWUSER;
@@ -81,6 +88,7 @@ pub(crate) fn exec(entry: &Entry, request: &ExecRequest) -> Result<Executed, Err
         init,
         namespaces,
         console: console.connect(entry)?,
+        filter,
         preserve_fds,
         inherited_env,
     };
@@ -204,13 +212,14 @@ fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
         Some(console) => open_terminal(console, setup.process, false)?,
         None => reopen_null().map_err(Failure::step("open the container's /dev/null"))?,
     }
-    settle(
-        setup.process,
-        setup.linux,
-        setup.record.user_namespace,
-        setup.preserve_fds,
-        &setup.inherited_env,
-    )
+    settle(&Settlement {
+        process: setup.process,
+        linux: setup.linux,
+        in_user_namespace: setup.record.user_namespace,
+        filter: setup.filter.as_ref(),
+        preserved: setup.preserve_fds,
+        inherited_env: &setup.inherited_env,
+    })
 }
 
 fn pin(cpus: Option<&str>) -> Result<(), Failure> {

@@ -19,7 +19,8 @@ use crate::hook::Point;
 use crate::namespace::{Namespaces, time_offsets};
 use crate::program::Program;
 use crate::rootfs::Rootfs;
-use crate::settle::{reopen_null, settle};
+use crate::seccomp::Filter;
+use crate::settle::{Settlement, reopen_null, settle};
 use crate::store::Record;
 use crate::sys::{self, Cloned};
 
@@ -46,6 +47,7 @@ pub(crate) struct Setup<'a> {
     /// The connected socket that takes the master end of the terminal.
     pub(crate) console: Option<OwnedFd>,
     pub(crate) start: Start,
+    pub(crate) filter: Option<Filter>,
     pub(crate) no_pivot: bool,
     pub(crate) no_new_keyring: bool,
     pub(crate) preserve_fds: u32,
@@ -222,13 +224,14 @@ fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure>
     make_cwd(setup.process.cwd())?;
     rootfs.finish()?;
     drop(rootfs);
-    settle(
-        setup.process,
-        setup.linux,
-        setup.record.user_namespace,
-        setup.preserve_fds,
-        &setup.inherited_env,
-    )
+    settle(&Settlement {
+        process: setup.process,
+        linux: setup.linux,
+        in_user_namespace: setup.record.user_namespace,
+        filter: setup.filter.as_ref(),
+        preserved: setup.preserve_fds,
+        inherited_env: &setup.inherited_env,
+    })
 }
 
 /// Names the host in a uts namespace of the container's own; one that is shared belongs to others too.

@@ -124,7 +124,7 @@ impl Runtime {
 
     /// Runs a further process in a created or running container; returns when its program has been executed.
     pub fn exec(&self, id: &ContainerId, request: &ExecRequest) -> Result<Executed, Error> {
-        exec::exec(&self.store.open(id)?, request)
+        exec::exec(&self.store.open(id)?, &self.store.filters, request)
     }
 
     /// All containers, sorted by id. A record that cannot be read is told through tracing and left out.

@@ -15,19 +15,24 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use crate::create::limit;
 use crate::failure::Failure;
 use crate::program::{Program, environment};
+use crate::seccomp::Filter;
 use crate::{selinux, sys};
 
+/// What a process is to become.
+pub(crate) struct Settlement<'a> {
+    pub(crate) process: &'a Process,
+    pub(crate) linux: &'a Linux,
+    pub(crate) in_user_namespace: bool,
+    pub(crate) filter: Option<&'a Filter>,
+    /// How many descriptors from 3 on stay open in the program.
+    pub(crate) preserved: u32,
+    /// Environment variables of socket activation.
+    pub(crate) inherited_env: &'a [String],
+}
+
 /// Gives this process the user, rights and surroundings of the configuration and finds its program.
-///
-/// `preserved` descriptors from 3 on stay open in the program, `inherited` are environment variables of socket
-/// activation.
-pub(crate) fn settle(
-    process: &Process,
-    linux: &Linux,
-    in_user_namespace: bool,
-    preserved: u32,
-    inherited: &[String],
-) -> Result<Program, Failure> {
+pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
+    let Settlement { process, linux, .. } = *settlement;
     // A filter may forbid it later. What is left to do takes no time, and then the runtime process's word is needed.
     rustix::process::set_parent_process_death_signal(None)
         .map_err(Failure::step("outlive the runtime process"))?;
@@ -41,7 +46,7 @@ pub(crate) fn settle(
             .map_err(Failure::step(format!("set the SELinux label {label}")))?;
     }
     own_stdio(process.user().uid());
-    let env = environment(process, inherited);
+    let env = environment(process, settlement.inherited_env);
     rustix::process::umask(Mode::from_raw_mode(
         process.user().umask().unwrap_or(0o022) & 0o777,
     ));
@@ -62,9 +67,9 @@ pub(crate) fn settle(
     };
     if !no_new_privileges {
         // Without noNewPrivileges, only a privileged process may load a filter.
-        load_seccomp(linux)?;
+        settlement.filter.map(Filter::load).transpose()?;
     }
-    if !in_user_namespace {
+    if !settlement.in_user_namespace {
         // The last act with the runtime's rights, and the last one that needs more than the program will.
         limit(process, None)?;
     }
@@ -76,25 +81,13 @@ pub(crate) fn settle(
         )))?;
     }
     check_cwd()?;
-    sys::close_on_exec_from(3 + preserved).map_err(Failure::step("mark descriptors close-on-exec"))?;
+    sys::close_on_exec_from(3 + settlement.preserved)
+        .map_err(Failure::step("mark descriptors close-on-exec"))?;
     let program = Program::find(process, &env)?;
     if no_new_privileges {
-        load_seccomp(linux)?;
+        settlement.filter.map(Filter::load).transpose()?;
     }
     Ok(program)
-}
-
-fn load_seccomp(linux: &Linux) -> Result<(), Failure> {
-    let Some(seccomp) = linux.seccomp() else {
-        return Ok(());
-    };
-    libcontainer::seccomp::initialize_seccomp(seccomp)
-        .map(drop)
-        .map_err(|error| {
-            use std::error::Error;
-            let cause = error.source().map_or_else(String::new, |s| format!(": {s}"));
-            Failure::Step(format!("cannot load the seccomp filter: {error}{cause}"))
-        })
 }
 
 /// I/O priority, scheduler, memory policy and execution domain.

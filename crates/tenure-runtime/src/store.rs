@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
-use crate::{ContainerId, Error, Status};
+use crate::{ContainerId, Error, Status, seccomp};
 
 /// The record's file name.
 const STATE: &str = "state.json";
@@ -91,6 +91,8 @@ impl Record {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     containers: PathBuf,
+    /// Compiled seccomp filters, which containers share.
+    pub(crate) filters: seccomp::Cache,
 }
 
 /// One container's directory, held open.
@@ -106,6 +108,7 @@ impl Store {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             containers: root.join("containers"),
+            filters: seccomp::Cache::new(root),
         }
     }
 

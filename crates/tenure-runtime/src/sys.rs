@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::bpf::BpfInstruction;
+use crate::seccomp::Instruction;
 
 /// The C library's own constant is of a type too narrow for it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -267,6 +268,33 @@ pub(crate) fn sched_setattr(attr: &SchedAttr) -> io::Result<()> {
     };
     // SAFETY: `attr` has the layout of struct sched_attr (first version) and tells its own size.
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(&attr), 0u32) }).map(drop)
+}
+
+/// Puts this process under a seccomp filter. Returns a descriptor where `flags` ask for a listener.
+///
+/// Loading needs noNewPrivileges or CAP_SYS_ADMIN.
+pub(crate) fn load_seccomp_filter(
+    program: &[Instruction],
+    flags: libc::c_ulong,
+) -> io::Result<Option<OwnedFd>> {
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel reads `filter` and the instructions it points to, which have the layout of struct
+    // sock_filter and outlive the call; it writes neither.
+    let result = check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            std::ptr::from_ref(&filter),
+        )
+    })?;
+    let listens = flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0;
+    // SAFETY: with that flag, the kernel has just opened this descriptor for us and nobody else knows it.
+    let listener = listens.then(|| i32::try_from(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+    listener.transpose().map_err(io::Error::other)
 }
 
 /// The leading fields of union bpf_attr for BPF_PROG_LOAD.

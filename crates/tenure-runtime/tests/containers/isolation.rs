@@ -18,6 +18,15 @@ pub(crate) const TESTS: &[Test] = &[
         no_capabilities,
     ),
     ("seccomp_works_with_and_without_no_new_privileges", seccomp),
+    (
+        "a_filter_does_what_each_action_says_compiled_and_from_the_cache",
+        every_action,
+    ),
+    ("a_filter_compares_arguments_under_a_mask", masked_argument),
+    (
+        "a_profile_that_cannot_be_compiled_is_one_clear_error",
+        bad_profile,
+    ),
     ("a_filter_may_forbid_what_only_the_runtime_needs", strict_filter),
     ("a_read_only_root_and_dev_cannot_be_written", read_only),
     (
@@ -134,6 +143,69 @@ fn seccomp() {
         );
         assert_eq!(told, "Seccomp:\t2\n", "noNewPrivileges {no_new_privileges}");
     }
+}
+
+fn every_action() {
+    // What the shell says of a program that was killed is not of interest.
+    let script = "sh -c 'mkdir /x; code=$?; test ! -d /x || rm -r /x; echo $code' 2>/dev/null";
+    let actions = [
+        ("SCMP_ACT_KILL", "159"),
+        ("SCMP_ACT_KILL_THREAD", "159"),
+        ("SCMP_ACT_KILL_PROCESS", "159"),
+        ("SCMP_ACT_TRAP", "159"),
+        ("SCMP_ACT_ERRNO", "1"),
+        ("SCMP_ACT_TRACE", "1"),
+        ("SCMP_ACT_LOG", "0"),
+        ("SCMP_ACT_ALLOW", "0"),
+    ];
+    let mut world = World::new(script);
+    let cache = world.path("root/seccomp");
+    for (i, (action, code)) in actions.into_iter().enumerate() {
+        let default = if i < 6 { "SCMP_ACT_ALLOW" } else { "SCMP_ACT_LOG" };
+        world.set(
+            "/linux/seccomp",
+            json!({"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+                "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+                "syscalls": [{"names": ["mkdir", "mkdirat", "no_such_call"], "action": action, "errnoRet": 42}]}),
+        );
+        for from in ["compiled", "from the cache"] {
+            let outcome = world.op("run", &[]);
+            assert_eq!(outcome.stderr, "");
+            assert_eq!(outcome.ok(), format!("{code}\n"), "{action} {from}");
+            world.op("delete", &[]).ok();
+            assert_eq!(fs::read_dir(&cache).unwrap().count(), i + 1, "{action} {from}");
+        }
+    }
+}
+
+fn masked_argument() {
+    // Signals 16 to 23, of which SIGCONT is one. In Docker's profile, clone is judged in this way.
+    let told = output(
+        "kill -0 $$ && echo allowed; kill -CONT $$ 2>/dev/null || echo denied",
+        |w| {
+            let under_mask = json!({"index": 1, "value": 0x18, "valueTwo": 0x10, "op": "SCMP_CMP_MASKED_EQ"});
+            let rule = json!({"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [under_mask]});
+            w.set(
+                "/linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}),
+            );
+        },
+    );
+    assert_eq!(told, "allowed\ndenied\n");
+}
+
+fn bad_profile() {
+    let mut world = World::new("true");
+    let args = json!([{"index": 7, "value": 0, "op": "SCMP_CMP_EQ"}]);
+    let rule = json!({"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": args});
+    world.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}),
+    );
+    world
+        .op("run", &[])
+        .fails(125, "seccomp: cannot add a rule for kill");
+    world.leaves_nothing();
 }
 
 fn strict_filter() {
