@@ -5,6 +5,8 @@
 //!   P pid   init was forked  -->          (only where a second fork is needed)
 //!   H       namespaces stand -->          runs prestart and createRuntime hooks
 //!                            <-- G        go on
+//!   L number filter loaded   -->          takes the listener, gives it to the agent (SCMP_ACT_NOTIFY only)
+//!                            <-- G        go on
 //!   R       all is set up    -->          writes the record
 //!                            <-- G        start, or wait to be started
 //!   E error it failed        -->          undoes everything
@@ -28,6 +30,8 @@ pub(crate) enum Message {
     Pid(i32),
     /// The namespaces stand and hooks may run.
     Hooks,
+    /// The filter is loaded, and an agent must get the descriptor of this number.
+    Listener(i32),
     /// Everything is set up.
     Ready,
     /// It failed.
@@ -61,6 +65,10 @@ impl Channel {
                 bytes.extend(pid.to_ne_bytes());
             }
             Message::Hooks => bytes.push(b'H'),
+            Message::Listener(number) => {
+                bytes.push(b'L');
+                bytes.extend(number.to_ne_bytes());
+            }
             Message::Ready => bytes.push(b'R'),
             Message::Failed(failure) => {
                 bytes.push(b'E');
@@ -116,9 +124,14 @@ impl Channel {
         };
         let unknown = || io::Error::from(io::ErrorKind::InvalidData);
         match tag {
-            b'P' => Ok(Message::Pid(i32::from_ne_bytes(
-                body.try_into().map_err(|_| unknown())?,
-            ))),
+            b'P' | b'L' => {
+                let number = i32::from_ne_bytes(body.try_into().map_err(|_| unknown())?);
+                Ok(if *tag == b'P' {
+                    Message::Pid(number)
+                } else {
+                    Message::Listener(number)
+                })
+            }
             b'H' => Ok(Message::Hooks),
             b'R' => Ok(Message::Ready),
             b'E' => Ok(Message::Failed(decode(body))),
@@ -154,11 +167,13 @@ mod tests {
         let (parent, child) = Channel::pair().unwrap();
         let failed = Message::Failed(Failure::Step("x".into()));
         child.send(&Message::Pid(42)).unwrap();
+        child.send(&Message::Listener(7)).unwrap();
         child.send(&failed).unwrap();
         parent.go().unwrap();
         assert!(child.wait_for_go());
         drop(child);
         assert_eq!(parent.receive().unwrap(), Message::Pid(42));
+        assert_eq!(parent.receive().unwrap(), Message::Listener(7));
         assert_eq!(parent.receive().unwrap(), failed);
         assert_eq!(parent.receive().unwrap(), Message::Closed);
         assert!(parent.go().is_err(), "an error, not a signal");

@@ -37,7 +37,9 @@ use crate::process::{Child, ProcessKey};
 use crate::seccomp::Filter;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
-use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, rootfs, start, time};
+use crate::{
+    ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, notify, rootfs, start, time,
+};
 
 /// Whether the program starts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,6 +373,15 @@ impl Birth<'_> {
                     for point in [Point::Prestart, Point::CreateRuntime] {
                         point.run(hooks, record, pid, &record.bundle)?;
                     }
+                    channel.go().map_err(Error::system("let init go on"))?;
+                }
+                Message::Listener(number) => {
+                    let child = self.undo.child.as_ref().ok_or(Error::InitDied {
+                        during: "create",
+                        how: String::new(),
+                    })?;
+                    let profile = self.linux.seccomp().as_ref();
+                    notify::tell_agent(profile, &self.undo.record, Status::Creating, child, number)?;
                     channel.go().map_err(Error::system("let init go on"))?;
                 }
                 Message::Ready if self.undo.record.user_namespace => {

@@ -25,7 +25,7 @@ use crate::status::{Judged, judge};
 use crate::store::{Entry, Record};
 use crate::sys::{self, Cloned};
 use crate::validate::validate_process;
-use crate::{Error, ExecRequest, Executed, Status, config, console};
+use crate::{Error, ExecRequest, Executed, Status, config, console, notify};
 
 /// What the new process needs, prepared by the runtime process.
 struct Setup<'a> {
@@ -93,7 +93,14 @@ pub(crate) fn exec(
         inherited_env,
     };
     let (channel, child) = fork(setup)?;
-    attend(&channel, child, request, record.user_namespace)
+    let service = Service {
+        channel,
+        child,
+        request,
+        record: &record,
+        linux,
+    };
+    service.attend()
 }
 
 /// A user namespace cannot be joined by those who are in it already.
@@ -136,48 +143,65 @@ fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
     Ok((ours, child))
 }
 
-/// Serves the new process until its program has been executed.
-fn attend(
-    channel: &Channel,
-    mut child: Child,
-    request: &ExecRequest,
-    in_user_namespace: bool,
-) -> Result<Executed, Error> {
-    match channel
-        .receive()
-        .map_err(Error::system("hear from the process"))?
-    {
-        Message::Ready => {
-            if in_user_namespace {
-                limit(&request.process, Some(child.pid))?;
-            }
-            if let Some(path) = &request.pid_file {
-                write_pid_file(path, child.pid)?;
-            }
-            channel.go().map_err(Error::system("let the process go on"))?;
+/// What the runtime process knows while it serves a new process.
+struct Service<'a> {
+    channel: Channel,
+    child: Child,
+    request: &'a ExecRequest,
+    record: &'a Record,
+    linux: &'a Linux,
+}
+
+impl Service<'_> {
+    /// Serves the new process until its program has been executed.
+    fn attend(mut self) -> Result<Executed, Error> {
+        let mut message = self.receive()?;
+        if let Message::Listener(number) = message {
+            let profile = self.linux.seccomp().as_ref();
+            notify::tell_agent(profile, self.record, Status::Running, &self.child, number)?;
+            self.go()?;
+            message = self.receive()?;
         }
-        Message::Failed(failure) => return Err(failure.into()),
-        Message::Hooks | Message::Closed | Message::Pid(_) => {
-            return Err(Error::InitDied {
-                during: "exec",
-                how: child.wait(),
-            });
+        match message {
+            Message::Ready => {
+                if self.record.user_namespace {
+                    limit(&self.request.process, Some(self.child.pid))?;
+                }
+                if let Some(path) = &self.request.pid_file {
+                    write_pid_file(path, self.child.pid)?;
+                }
+                self.go()?;
+            }
+            Message::Failed(failure) => return Err(failure.into()),
+            Message::Hooks | Message::Closed | Message::Pid(_) | Message::Listener(_) => {
+                return Err(Error::InitDied {
+                    during: "exec",
+                    how: self.child.wait(),
+                });
+            }
         }
+        if let Message::Failed(failure) = self.receive()? {
+            return Err(failure.into());
+        }
+        let (pid, pidfd) = self.child.keep()?;
+        Ok(Executed { pid, pidfd })
     }
-    if let Message::Failed(failure) = channel
-        .receive()
-        .map_err(Error::system("hear from the process"))?
-    {
-        return Err(failure.into());
+
+    fn receive(&self) -> Result<Message, Error> {
+        self.channel
+            .receive()
+            .map_err(Error::system("hear from the process"))
     }
-    let (pid, pidfd) = child.keep()?;
-    Ok(Executed { pid, pidfd })
+
+    fn go(&self) -> Result<(), Error> {
+        self.channel.go().map_err(Error::system("let the process go on"))
+    }
 }
 
 /// Runs in the new process. Never returns.
 fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
     let _ = rustix::process::set_parent_process_death_signal(Some(ProcessSignal::KILL));
-    let failure = match prepare(setup) {
+    let failure = match prepare(setup, channel) {
         Ok(program) => {
             let ready = channel.send(&Message::Ready);
             if ready.is_err() || !channel.wait_for_go() {
@@ -191,7 +215,7 @@ fn new_process(setup: Setup<'_>, channel: &Channel) -> ! {
     sys::exit_now(1)
 }
 
-fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
+fn prepare(setup: Setup<'_>, channel: &Channel) -> Result<Program, Failure> {
     let affinity = setup.process.exec_cpu_affinity().as_ref();
     pin(affinity.and_then(|a| a.initial().as_deref()))?;
     setup
@@ -217,6 +241,7 @@ fn prepare(setup: Setup<'_>) -> Result<Program, Failure> {
         linux: setup.linux,
         in_user_namespace: setup.record.user_namespace,
         filter: setup.filter.as_ref(),
+        channel,
         preserved: setup.preserve_fds,
         inherited_env: &setup.inherited_env,
     })

@@ -229,6 +229,7 @@ fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure>
         linux: setup.linux,
         in_user_namespace: setup.record.user_namespace,
         filter: setup.filter.as_ref(),
+        channel,
         preserved: setup.preserve_fds,
         inherited_env: &setup.inherited_env,
     })

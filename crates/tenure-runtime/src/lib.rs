@@ -61,6 +61,7 @@ mod init;
 mod kill;
 mod lenient;
 mod namespace;
+mod notify;
 mod placement;
 mod process;
 mod program;

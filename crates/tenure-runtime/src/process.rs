@@ -109,6 +109,13 @@ impl Child {
         Ok((self.pid, pidfd))
     }
 
+    /// A copy of a descriptor that the child holds by this number. Needs the right to trace it.
+    pub(crate) fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
+        let pidfd = self.pidfd.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let flags = rustix::process::PidfdGetfdFlags::empty();
+        rustix::process::pidfd_getfd(pidfd, number, flags).map_err(Into::into)
+    }
+
     /// Waits for the end of the child and tells how it ended.
     pub(crate) fn wait(&mut self) -> String {
         self.pidfd

@@ -12,11 +12,12 @@ use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use crate::channel::Channel;
 use crate::create::limit;
 use crate::failure::Failure;
 use crate::program::{Program, environment};
 use crate::seccomp::Filter;
-use crate::{selinux, sys};
+use crate::{notify, selinux, sys};
 
 /// What a process is to become.
 pub(crate) struct Settlement<'a> {
@@ -24,6 +25,8 @@ pub(crate) struct Settlement<'a> {
     pub(crate) linux: &'a Linux,
     pub(crate) in_user_namespace: bool,
     pub(crate) filter: Option<&'a Filter>,
+    /// The line to the runtime process.
+    pub(crate) channel: &'a Channel,
     /// How many descriptors from 3 on stay open in the program.
     pub(crate) preserved: u32,
     /// Environment variables of socket activation.
@@ -67,7 +70,7 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
     };
     if !no_new_privileges {
         // Without noNewPrivileges, only a privileged process may load a filter.
-        settlement.filter.map(Filter::load).transpose()?;
+        load_filter(settlement)?;
     }
     if !settlement.in_user_namespace {
         // The last act with the runtime's rights, and the last one that needs more than the program will.
@@ -85,9 +88,17 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
         .map_err(Failure::step("mark descriptors close-on-exec"))?;
     let program = Program::find(process, &env)?;
     if no_new_privileges {
-        settlement.filter.map(Filter::load).transpose()?;
+        load_filter(settlement)?;
     }
     Ok(program)
+}
+
+/// Loads the filter, and where it asks an agent, waits until the agent listens.
+fn load_filter(settlement: &Settlement<'_>) -> Result<(), Failure> {
+    match settlement.filter.map(Filter::load).transpose()?.flatten() {
+        Some(listener) => notify::hand_over(settlement.channel, listener),
+        None => Ok(()),
+    }
 }
 
 /// I/O priority, scheduler, memory policy and execution domain.

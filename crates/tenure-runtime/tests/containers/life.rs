@@ -246,7 +246,7 @@ pub(crate) fn receive_descriptor(stream: &std::os::unix::net::UnixStream) -> fs:
 }
 
 /// A copy of a descriptor that is known by its number only.
-fn duplicate(fd: i32) -> fs::File {
+pub(crate) fn duplicate(fd: i32) -> fs::File {
     let pid = rustix::process::getpid();
     let own = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
     let flags = rustix::process::PidfdGetfdFlags::empty();

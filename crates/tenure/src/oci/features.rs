@@ -6,8 +6,8 @@ use crate::exit::{Code, CommandError};
 use crate::output;
 
 /// Mount options that the mount code knows.
-const MOUNT_OPTIONS: &str = "async atime bind defaults dev diratime dirsync exec mand noatime nodev nodiratime noexec nomand \
-    norelatime nostrictatime nosuid private ratime rbind rdev rdiratime relatime remount rexec \
+const MOUNT_OPTIONS: &str = "async atime bind defaults dev diratime dirsync exec idmap mand noatime nodev nodiratime noexec nomand \
+    norelatime nostrictatime nosuid private ratime rbind rdev rdiratime relatime remount rexec ridmap \
     rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate \
     rrelatime rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared slave \
     strictatime suid sync unbindable";
@@ -41,12 +41,12 @@ fn features() -> Value {
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": words("CAP_", CAPABILITIES),
-            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": false},
+            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true},
             "seccomp": seccomp(),
             "apparmor": {"enabled": true},
-            "selinux": {"enabled": false},
+            "selinux": {"enabled": true},
             "intelRdt": {"enabled": false},
-            "mountExtensions": {"idmap": {"enabled": false}},
+            "mountExtensions": {"idmap": {"enabled": true}},
         },
         "annotations": {"org.tenure.version": env!("CARGO_PKG_VERSION")},
         "potentiallyUnsafeConfigAnnotations": ["org.tenure.lifecycle."],

@@ -25,6 +25,14 @@ pub(crate) const TESTS: &[Test] = &[
         "fault_08_exec_has_the_memory_policy_of_the_container",
         exec_memory_policy,
     ),
+    (
+        "fault_08_an_agent_judges_calls_of_the_container_and_of_exec",
+        seccomp_agent,
+    ),
+    (
+        "fault_08_without_its_agent_a_container_does_not_start",
+        missing_agent,
+    ),
     ("fault_11_the_container_has_a_session_keyring_of_its_own", keyring),
     ("fault_11_a_selinux_label_is_set_or_refused", selinux_label),
     ("fault_11_a_terminal_has_the_size_asked_for", console_size),
@@ -241,4 +249,82 @@ fn path_is_optional() {
     world.set("/process/args", json!(["echo", "found"]));
     world.set("/process/env", json!([]));
     assert_eq!(world.op("run", &[]).ok(), "found\n");
+}
+
+/// A filter that asks the agent at a socket about making directories.
+fn asking(world: &World) -> Value {
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": world.path("agent.sock"), "listenerMetadata": "for you",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]})
+}
+
+/// Takes one process from the runtime and lets its first call succeed without doing anything. Returns what it was
+/// told.
+fn judge_one(listener: &std::os::unix::net::UnixListener) -> Value {
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    let (mut stream, _) = listener.accept().unwrap();
+    let (mut message, descriptor) = receive_with_descriptor(&stream);
+    stream.read_to_end(&mut message).unwrap();
+    let request = libseccomp::ScmpNotifReq::receive(descriptor.as_raw_fd()).unwrap();
+    let response = libseccomp::ScmpNotifResp::new_val(request.id, 0, libseccomp::ScmpNotifRespFlags::empty());
+    response.respond(descriptor.as_raw_fd()).unwrap();
+    serde_json::from_slice(&message).unwrap()
+}
+
+fn receive_with_descriptor(stream: &std::os::unix::net::UnixStream) -> (Vec<u8>, fs::File) {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    use std::os::fd::AsRawFd;
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let mut buffer = [0; 64];
+    let mut data = [std::io::IoSliceMut::new(&mut buffer)];
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut data, Some(&mut space), MsgFlags::empty()).unwrap();
+    let descriptor = message.cmsgs().unwrap().find_map(|c| match c {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    let (length, descriptor) = (message.bytes, crate::life::duplicate(descriptor.unwrap()));
+    (buffer[..length].to_vec(), descriptor)
+}
+
+/// The library has the agent told for create alone, by a call that the filter may forbid.
+fn seccomp_agent() {
+    for no_new_privileges in [true, false] {
+        let mut world = World::new("mkdir /x && echo done; sleep 100");
+        let profile = asking(&world);
+        world.set("/linux/seccomp", profile);
+        world.set("/process/noNewPrivileges", json!(no_new_privileges));
+        let agent = std::os::unix::net::UnixListener::bind(world.path("agent.sock")).unwrap();
+        let told = std::thread::scope(|scope| {
+            let agent = scope.spawn(|| judge_one(&agent));
+            world.create();
+            world.op("start", &[]).ok();
+            agent.join().unwrap()
+        });
+        world.wait_for("done");
+        assert!(!world.rootfs().join("x").exists(), "the agent said so");
+        let pid = world.state()["pid"].clone();
+        assert_eq!(told["fds"], json!(["seccompFd"]));
+        assert_eq!((&told["pid"], &told["state"]["pid"]), (&pid, &pid));
+        assert_eq!(told["metadata"], "for you");
+        assert_eq!(
+            (&told["state"]["status"], &told["state"]["id"]),
+            (&json!("creating"), &json!(world.id))
+        );
+        assert_eq!(told["state"]["bundle"], world.bundle().to_str().unwrap());
+        let told = std::thread::scope(|scope| {
+            let agent = scope.spawn(|| judge_one(&agent));
+            world.op("exec", &["--", "mkdir", "/y"]).ok();
+            agent.join().unwrap()
+        });
+        assert!(!world.rootfs().join("y").exists());
+        assert!(told["pid"] != pid && told["state"]["pid"] == pid && told["state"]["status"] == "running");
+    }
+}
+
+fn missing_agent() {
+    let mut world = World::new("true");
+    let profile = asking(&world);
+    world.set("/linux/seccomp", profile);
+    world.op("create", &[]).fails(125, "tell the seccomp agent at");
+    world.leaves_nothing();
 }
