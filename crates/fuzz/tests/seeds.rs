@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+#[allow(clippy::unwrap_used)]
 fn run(target: &str, judge: fn(&[u8]) -> bool) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     let mut count = 0;

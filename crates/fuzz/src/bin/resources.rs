@@ -7,7 +7,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
 
 // Three times of four JSON is changed as JSON: changed bytes seldom get past the parser.
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
-    let changed = if seed % 4 == 0 {
+    let changed = if seed.is_multiple_of(4) {
         None
     } else {
         tenure_fuzz::mutate(&data[..size], seed, max.min(data.len()))

@@ -140,6 +140,7 @@ impl Hierarchies {
 }
 
 #[cfg(feature = "fuzz")]
+#[allow(clippy::expect_used)] // To panic is how it speaks.
 impl Hierarchies {
     /// A container's cgroup is below the hierarchy's root, and never the root itself.
     pub(crate) fn fuzz_place(path: Option<&Path>) {

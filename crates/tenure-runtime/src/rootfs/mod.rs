@@ -241,6 +241,7 @@ fn make_parent_private(directory: &Path) -> io::Result<()> {
 
 /// Everything about a mount that is decided before the kernel is asked.
 #[cfg(feature = "fuzz")]
+#[allow(clippy::expect_used)] // To panic is how it speaks.
 pub(crate) fn fuzz_mount(root: std::os::fd::BorrowedFd<'_>, mount: &Mount) {
     let options = Options::parse(mount);
     let attributes = options.attributes();

@@ -1,8 +1,9 @@
 //! `tenure exec`.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use tenure_lifecycle::ExitStatus;
 use tenure_runtime::oci_spec::runtime::{BoxBuilder, Process};
