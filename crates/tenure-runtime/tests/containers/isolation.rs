@@ -204,7 +204,7 @@ fn bad_profile() {
     );
     world
         .op("run", &[])
-        .fails(125, "seccomp: cannot add a rule for kill");
+        .fails(125, "linux.seccomp.syscalls[0].args[0].index: must be 0 to 5");
     world.leaves_nothing();
 }
 
