@@ -84,27 +84,27 @@ fn perform(args: &[String]) -> Result<i32, Error> {
             Ok(0)
         }
         how @ ("protected" | "unprotected") => {
-            use std::os::fd::AsRawFd;
-            use std::os::unix::process::CommandExt;
             if how == "protected" {
                 tenure_runtime::protect_own_binary()?;
             }
-            // What a container would hold on to, without keeping the file busy.
-            let own = rustix::fs::open(
-                "/proc/self/exe",
-                rustix::fs::OFlags::PATH,
-                rustix::fs::Mode::empty(),
-            )
-            .unwrap();
-            let script = format!("echo x >>/proc/self/fd/{}", own.as_raw_fd());
-            panic!(
-                "{}",
-                std::process::Command::new("/bin/sh").args(["-c", &script]).exec()
-            )
+            overwrite_own_program()
         }
         "exec" => exec(&runtime, &id()?, args, option("--pid-file")),
         other => panic!("no such operation: {other}"),
     }
+}
+
+/// What a container would do with the file this program runs from, once nothing keeps it busy.
+fn overwrite_own_program() -> ! {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::process::CommandExt;
+    let path = rustix::fs::OFlags::PATH;
+    let own = rustix::fs::open("/proc/self/exe", path, rustix::fs::Mode::empty()).unwrap();
+    let script = format!("echo x >>/proc/self/fd/{}", own.as_raw_fd());
+    panic!(
+        "{}",
+        std::process::Command::new("/bin/sh").args(["-c", &script]).exec()
+    )
 }
 
 /// `exec ID [--env=A=b] [--cwd=D] [--user=U] [--process=FILE] -- COMMAND...`
