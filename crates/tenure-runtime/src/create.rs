@@ -20,7 +20,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libcontainer::oci_spec::runtime::{Linux, Mount, Process, Spec};
+use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
 use crate::cgroup::{Cgroups, Property, StartError};
@@ -29,12 +29,12 @@ use crate::config::{self, Config};
 use crate::console;
 use crate::failure::Failure;
 use crate::hook::Point;
-use crate::id_map::IdMaps;
 use crate::init::{self, Setup, Start};
 use crate::namespace::{Namespaces, PidNamespace, write_mappings};
 use crate::placement::Placement;
 use crate::process::{Child, ProcessKey};
 use crate::seccomp::Filter;
+use crate::sources::sources;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
 use crate::{
@@ -213,45 +213,6 @@ pub(crate) fn preserved(count: u32) -> Result<(u32, Vec<String>), Error> {
         Vec::new()
     };
     Ok((total, env))
-}
-
-/// In a user namespace, init could not open the sources of its bind mounts, and never could it map their ids: they are
-/// taken here. What is inside the container's own mounts does not exist yet, and is left to init.
-fn sources(
-    spec: &Spec,
-    linux: &Linux,
-    record: &Record,
-    namespaces: &Namespaces,
-) -> Result<Vec<Option<OwnedFd>>, Error> {
-    let mounts = spec.mounts().as_deref().unwrap_or_default();
-    if !record.user_namespace && !mounts.iter().any(rootfs::is_id_mapped) {
-        return Ok(Vec::new());
-    }
-    let mut id_maps = IdMaps::new(linux, namespaces);
-    let mut taken = Vec::new();
-    for (i, mount) in mounts.iter().enumerate() {
-        let mapped = rootfs::is_id_mapped(mount);
-        let earlier = mounts.get(..i).unwrap_or_default();
-        let later = !mapped && (!record.user_namespace || is_in_own_mounts(mount, earlier, record));
-        taken.push(if later {
-            None
-        } else {
-            rootfs::detach_source(&record.bundle, mount, &mut id_maps)?
-        });
-    }
-    Ok(taken)
-}
-
-/// Whether the source of a bind mount is inside one of the mounts made before it.
-fn is_in_own_mounts(mount: &Mount, earlier: &[Mount], record: &Record) -> bool {
-    let source = mount.source().as_ref().map(|s| record.bundle.join(s));
-    let inside = source.as_ref().and_then(|s| s.strip_prefix(&record.rootfs).ok());
-    inside.is_some_and(|inside| {
-        let inside = rootfs::clean(inside);
-        earlier
-            .iter()
-            .any(|m| inside.starts_with(rootfs::clean(m.destination())))
-    })
 }
 
 /// The time from init's birth to the moment when it is set up.

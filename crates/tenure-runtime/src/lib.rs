@@ -75,6 +75,7 @@ mod seccomp;
 mod selinux;
 mod settle;
 mod signal;
+mod sources;
 mod start;
 mod state;
 mod status;
