@@ -17,7 +17,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
@@ -37,9 +36,7 @@ use crate::seccomp::Filter;
 use crate::sources::sources;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
-use crate::{
-    ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, notify, rootfs, start, time,
-};
+use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, notify, start, time};
 
 /// Whether the program starts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
