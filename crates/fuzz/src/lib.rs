@@ -56,7 +56,11 @@ pub fn config(bytes: &[u8]) -> bool {
 
 /// A `process.json` for exec. Returns whether it was accepted.
 pub fn process(bytes: &[u8]) -> bool {
-    tenure_runtime::fuzz::process(bytes)
+    PLACE.with_borrow_mut(|place| {
+        let place = place.get_or_insert_with(Place::new);
+        place.write_config(bytes);
+        tenure_runtime::fuzz::process(&place.bundle().join("config.json"))
+    })
 }
 
 /// The resources for `update`. Returns whether they were accepted.

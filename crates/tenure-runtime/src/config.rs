@@ -5,9 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, Spec, User};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::lenient;
+use crate::lenient::{self, Reading};
 use crate::validate::{validate, validate_process};
 use crate::{Error, ProcessOverrides};
 
@@ -71,17 +72,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// Parses a configuration without judging its values.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Spec, Error> {
-    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize(deserializer) {
-        Ok(spec) => return Ok(spec),
-        Err(error) => error,
-    };
-    let at = error.path().to_string();
-    if let Some(spec) = lenient::spec(bytes) {
-        return Ok(spec);
-    }
-    let reason = error.into_inner().to_string();
-    Err(Error::config(path, &at, &reason))
+    read_as(path, bytes, lenient::spec)
 }
 
 /// Reads and validates a `process.json` for exec.
@@ -89,19 +80,31 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Spec, Error> {
 /// An error names the file, the JSON path and the reason in one line.
 pub fn load_process(path: &Path) -> Result<Process, Error> {
     let bytes = read_bytes(path)?;
-    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
-    let process = match serde_path_to_error::deserialize(deserializer) {
-        Ok(process) => process,
-        Err(error) => match lenient::process(&bytes) {
-            Some(process) => process,
-            None => {
-                let at = error.path().to_string();
-                return Err(Error::config(path, &at, &error.into_inner().to_string()));
-            }
-        },
-    };
+    let process = read_as(path, &bytes, lenient::process)?;
     validate_process(&process).map_err(|(at, reason)| Error::config(path, &at, &reason))?;
     Ok(process)
+}
+
+/// Reads a document, a second time if the first one fails.
+fn read_as<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+    again: impl FnOnce(&[u8]) -> Reading<T>,
+) -> Result<T, Error> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize(deserializer) {
+        Ok(document) => return Ok(document),
+        Err(error) => error,
+    };
+    let first = error.path().to_string();
+    match again(bytes) {
+        Reading::Good(document) => Ok(document),
+        Reading::Bad(at, reason) if at != first => Err(Error::config(path, &at, &reason)),
+        // The first reading knows the line besides.
+        Reading::Bad(..) | Reading::NoHelp => {
+            Err(Error::config(path, &first, &error.into_inner().to_string()))
+        }
+    }
 }
 
 /// The process for `exec`: the container's own with `overrides` on top.

@@ -269,6 +269,14 @@ impl Error {
         }
     }
 
+    /// What is wrong in the resources of an update, and where.
+    pub(crate) fn resources(at: &str, reason: &str) -> Self {
+        Self::InvalidResources {
+            at: one_line(at),
+            reason: one_line(reason),
+        }
+    }
+
     /// What is wrong in a process for `exec`, and where.
     pub(crate) fn process(at: &str, reason: &str) -> Self {
         Self::InvalidProcess {

@@ -7,12 +7,12 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use libcontainer::oci_spec::runtime::{Linux, LinuxResources, Process, Spec};
+use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
 
 use crate::cgroup::{self, Hierarchies};
 use crate::program::environment;
 use crate::validate::validate_process;
-use crate::{Error, ProcessOverrides, config, create, init, lenient, namespace, rootfs};
+use crate::{ProcessOverrides, config, create, init, namespace, rootfs, seccomp, update};
 
 /// Takes the decisions that follow from a configuration that was accepted. Makes mount points below `root` only.
 pub fn decide(spec: &Spec, root: BorrowedFd<'_>) {
@@ -50,6 +50,9 @@ fn decide_linux(linux: &Linux, root: BorrowedFd<'_>) {
     if let Some(resources) = linux.resources() {
         cgroup::fuzz_limits(resources);
     }
+    if let Some(profile) = linux.seccomp() {
+        seccomp::fuzz_compile(profile);
+    }
     for name in linux.sysctl().iter().flat_map(|s| s.keys()) {
         let path = init::sysctl_path(name);
         let inside = path
@@ -76,34 +79,23 @@ fn decide_process(process: &Process) {
 }
 
 /// A `process.json` for exec, read and judged as the command does. Returns whether it was accepted.
-pub fn process(bytes: &[u8]) -> bool {
-    let read = serde_json::from_slice::<Process>(bytes).ok();
-    let Some(process) = read.or_else(|| lenient::process(bytes)) else {
-        return false;
-    };
-    match validate_process(&process) {
-        Ok(()) => {
+pub fn process(path: &Path) -> bool {
+    match config::load_process(path) {
+        Ok(process) => {
             decide_process(&process);
             true
         }
-        Err((at, reason)) => {
-            let text = Error::process(&at, &reason).to_string();
-            assert!(!at.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!text.chars().any(char::is_control), "{text:?}");
             false
         }
     }
 }
 
-/// Resources for update. Returns whether they were accepted.
+/// Resources for update, up to what would be written and kept. Returns whether they were accepted.
 pub fn resources(bytes: &[u8]) -> bool {
-    let Ok(resources) = serde_json::from_slice::<LinuxResources>(bytes) else {
-        return false;
-    };
-    let accepted = cgroup::validate(&resources).is_ok();
-    if accepted {
-        cgroup::fuzz_limits(&resources);
-    }
-    accepted
+    update::fuzz_update(bytes)
 }
 
 /// A question to a device program, for every kind of device.

@@ -3,6 +3,7 @@
 //! Only what the first reading refused comes here: it costs a configuration more.
 
 use libcontainer::oci_spec::runtime::{Capability, Process, Spec};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Flags of schedulers by the specification's name, and by the name the types have for them.
@@ -11,23 +12,46 @@ const SCHEDULER_FLAGS: [(&str, &str); 2] = [
     ("SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_D_L_OVERRUN"),
 ];
 
-/// Reads a configuration, if it is one.
-pub(crate) fn spec(bytes: &[u8]) -> Option<Spec> {
-    let mut value: Value = serde_json::from_slice(bytes).ok()?;
-    if let Some(process) = value.get_mut("process") {
-        relax_process(process);
-    }
-    if let Some(resources) = value.pointer_mut("/linux/resources") {
-        relax_resources(resources);
-    }
-    serde_json::from_value(value).ok()
+/// What a second reading came to.
+pub(crate) enum Reading<T> {
+    /// It is good.
+    Good(T),
+    /// Nothing in it is what the types are too strict about: the first reading's error stands.
+    NoHelp,
+    /// Something was, and this is wrong besides: the place and the reason.
+    Bad(String, String),
 }
 
-/// Reads a process, if it is one.
-pub(crate) fn process(bytes: &[u8]) -> Option<Process> {
-    let mut value: Value = serde_json::from_slice(bytes).ok()?;
-    relax_process(&mut value);
-    serde_json::from_value(value).ok()
+/// Reads a configuration again.
+pub(crate) fn spec(bytes: &[u8]) -> Reading<Spec> {
+    read(bytes, |document| {
+        if let Some(process) = document.get_mut("process") {
+            relax_process(process);
+        }
+        if let Some(resources) = document.pointer_mut("/linux/resources") {
+            relax_resources(resources);
+        }
+    })
+}
+
+/// Reads a process again.
+pub(crate) fn process(bytes: &[u8]) -> Reading<Process> {
+    read(bytes, relax_process)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], relax: impl FnOnce(&mut Value)) -> Reading<T> {
+    let Ok(before) = serde_json::from_slice::<Value>(bytes) else {
+        return Reading::NoHelp;
+    };
+    let mut document = before.clone();
+    relax(&mut document);
+    if document == before {
+        return Reading::NoHelp;
+    }
+    match serde_path_to_error::deserialize(document) {
+        Ok(good) => Reading::Good(good),
+        Err(error) => Reading::Bad(error.path().to_string(), error.into_inner().to_string()),
+    }
 }
 
 fn relax_process(process: &mut Value) {
@@ -78,7 +102,7 @@ mod tests {
             "capabilities":{"bounding":["CAP_KILL","CAP_FROM_TOMORROW"]},
             "scheduler":{"policy":"SCHED_DEADLINE","flags":["SCHED_FLAG_RESET_ON_FORK","SCHED_FLAG_DL_OVERRUN"]}},
             "linux":{"resources":{"pids":{}}}}"#;
-        let spec = spec(json).unwrap();
+        let Reading::Good(spec) = spec(json) else { panic!() };
         let process = spec.process().clone().unwrap();
         let sets = process.capabilities().clone().unwrap();
         assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
@@ -98,13 +122,25 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_allow_is_not() {
-        for process in [
-            r#"{"cwd":"/","capabilities":{"bounding":[7]}}"#,
-            r#"{"cwd":"/","scheduler":{"policy":"SCHED_OTHER","flags":["SCHED_FLAG_NONE"]}}"#,
-            r#"{"capabilities":{"bounding":["CAP_FROM_TOMORROW"]}}"#,
-        ] {
-            assert!(super::process(process.as_bytes()).is_none(), "{process}");
+    fn what_it_does_not_allow_is_named_even_beside_what_it_allows() {
+        let table = [
+            (r#"{"cwd":"/","capabilities":{"bounding":[7]}}"#, None),
+            (
+                r#"{"cwd":"/","scheduler":{"policy":"SCHED_OTHER","flags":["SCHED_FLAG_NONE"]}}"#,
+                None,
+            ),
+            (
+                r#"{"capabilities":{"bounding":["CAP_FROM_TOMORROW"]},"user":{"uid":"x"}}"#,
+                Some("user.uid"),
+            ),
+            (r#"{"capabilities":"#, None),
+        ];
+        for (json, place) in table {
+            match process(json.as_bytes()) {
+                Reading::Good(_) => panic!("{json}"),
+                Reading::NoHelp => assert_eq!(place, None, "{json}"),
+                Reading::Bad(at, _) => assert_eq!(Some(at.as_str()), place, "{json}"),
+            }
         }
     }
 }

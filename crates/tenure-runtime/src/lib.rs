@@ -1,7 +1,7 @@
 //! OCI runtime operations: create, start, run, state, kill, pause, resume, update, delete, exec, list, ps.
 //!
 //! The choreography is this crate's own: one clone3, cgroups joined without moving a process by pid, mounts by
-//! descriptor, a start signal that is itself the record of its being due. Hooks, terminals,
+//! descriptor, a start signal that is itself the record of its being due, hooks that cannot outlive their time. Terminals,
 //! AppArmor profiles, memory policies and the configuration's types are libcontainer's.
 //!
 //! It does not know pods, lifecycle handlers, grace periods, the command line, or any async runtime.

@@ -15,9 +15,9 @@ use crate::{Error, Status, cgroup, config};
 /// `InvalidResources`, naming the JSON path.
 pub fn parse_resources(bytes: &[u8]) -> Result<LinuxResources, Error> {
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(deserializer).map_err(|error| Error::InvalidResources {
-        at: error.path().to_string(),
-        reason: error.into_inner().to_string(),
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let at = error.path().to_string();
+        Error::resources(&at, &error.into_inner().to_string())
     })
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn update(entry: &Entry, wanted: &LinuxResources) -> Result<(), Error
     let bytes = entry.load_config()?;
     let spec = config::parse(&entry.config_path(), &bytes)?;
     let change = complete(wanted, kept(&spec));
-    cgroup::validate(&change).map_err(|(at, reason)| Error::InvalidResources { at, reason })?;
+    cgroup::validate(&change).map_err(|(at, reason)| Error::resources(&at, &reason))?;
     let broken = |error: serde_json::Error| Error::BrokenRecord {
         id: entry.id.to_string(),
         path: entry.config_path(),
@@ -103,6 +103,32 @@ fn merge(document: &mut Value, change: Value) {
         }
         other => *document = other,
     }
+}
+
+/// An update of a container that has all limits: what is kept can be read again. Tells whether it is accepted.
+#[cfg(feature = "fuzz")]
+#[allow(clippy::expect_used)] // To panic is how it speaks.
+pub(crate) fn fuzz_update(bytes: &[u8]) -> bool {
+    let wanted = match parse_resources(bytes) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            assert!(!error.to_string().chars().any(char::is_control), "{error}");
+            return false;
+        }
+    };
+    let kept = r#"{"memory":{"limit":1048576,"swap":2097152},"cpu":{"quota":1000,"period":20000,"cpus":"0"},
+        "pids":{"limit":5}}"#;
+    let mut document: Value = serde_json::from_str(kept).expect("JSON");
+    let kept: LinuxResources = serde_json::from_str(kept).expect("resources");
+    for change in [complete(&wanted, None), complete(&wanted, Some(&kept))] {
+        if cgroup::validate(&change).is_err() {
+            return false;
+        }
+        cgroup::fuzz_limits(&change);
+        merge(&mut document, serde_json::to_value(&change).expect("a value"));
+        serde_json::from_value::<LinuxResources>(document.clone()).expect("resources that can be read again");
+    }
+    true
 }
 
 #[cfg(test)]

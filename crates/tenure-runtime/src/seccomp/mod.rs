@@ -112,6 +112,19 @@ fn flags(profile: &LinuxSeccomp) -> libc::c_ulong {
     })
 }
 
+/// A profile that can be compiled becomes a program of whole instructions; one that cannot is told in one line.
+#[cfg(feature = "fuzz")]
+#[allow(clippy::expect_used)] // To panic is how it speaks.
+pub(crate) fn fuzz_compile(profile: &LinuxSeccomp) {
+    match compile::compile(profile) {
+        Ok(bytes) => {
+            let program = Instruction::program(&bytes).expect("whole instructions");
+            assert!(!program.is_empty());
+        }
+        Err(error) => assert!(!error.to_string().chars().any(char::is_control), "{error:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

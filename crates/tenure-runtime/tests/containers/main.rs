@@ -35,6 +35,7 @@ fn main() {
         faults::mounts::TESTS,
         faults::cgroups::TESTS,
         faults::state::TESTS,
+        faults::library::TESTS,
     ];
     std::process::exit(harness::run(&groups.concat(), &args));
 }

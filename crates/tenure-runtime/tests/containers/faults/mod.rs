@@ -18,6 +18,7 @@
 //! | 13 | the caller's own program can be overwritten | none of its files |
 
 pub(crate) mod cgroups;
+pub(crate) mod library;
 pub(crate) mod mounts;
 pub(crate) mod process;
 pub(crate) mod state;
