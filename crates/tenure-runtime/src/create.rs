@@ -36,7 +36,9 @@ use crate::seccomp::Filter;
 use crate::sources::sources;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
-use crate::{ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, notify, start, time};
+use crate::{
+    ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, net_device, notify, start, time,
+};
 
 /// Whether the program starts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,6 +330,7 @@ impl Birth<'_> {
                 Message::Hooks => {
                     let record = &self.undo.record;
                     let pid = record.init.map(|i| i.pid);
+                    net_device::move_all(self.linux, pid.unwrap_or_default())?;
                     for point in [Point::Prestart, Point::CreateRuntime] {
                         point.run(hooks, record, pid, &record.bundle)?;
                     }

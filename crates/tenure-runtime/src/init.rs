@@ -17,6 +17,7 @@ use crate::channel::{Channel, Message, encode};
 use crate::failure::Failure;
 use crate::hook::Point;
 use crate::namespace::{Namespaces, time_offsets};
+use crate::net_device;
 use crate::program::Program;
 use crate::rootfs::Rootfs;
 use crate::seccomp::Filter;
@@ -283,7 +284,8 @@ pub(crate) fn sysctl_path(name: &str) -> PathBuf {
 /// Hooks that run once the namespaces and mounts stand: the runtime's in the parent, then the container's here.
 fn run_create_hooks(setup: &mut Setup<'_>, channel: &Channel) -> Result<(), Failure> {
     let hooks = setup.spec.hooks().as_ref();
-    if Point::Prestart.is_used(hooks) || Point::CreateRuntime.is_used(hooks) {
+    let needed = Point::Prestart.is_used(hooks) || Point::CreateRuntime.is_used(hooks);
+    if needed || net_device::any(setup.linux) {
         channel
             .send(&Message::Hooks)
             .map_err(Failure::step("ask for hooks"))?;

@@ -39,7 +39,7 @@
 //!   inside the root and mounted on by descriptor, no descriptor of ours survives exec, user databases are read as
 //!   text, and what enters a container first leaves the host's user namespace.
 //!
-//! Not yet: Intel RDT, network devices. Each is one clear error.
+//! Not yet: Intel RDT. It is one clear error.
 
 mod bpf;
 mod cgroup;
@@ -61,6 +61,7 @@ mod init;
 mod kill;
 mod lenient;
 mod namespace;
+mod net_device;
 mod notify;
 mod placement;
 mod process;

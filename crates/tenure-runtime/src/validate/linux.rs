@@ -55,9 +55,6 @@ pub(super) fn rest(linux: &Linux) -> Result<(), Fault> {
     if linux.intel_rdt().is_some() {
         return fault("linux.intelRdt", "is not supported yet");
     }
-    if linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()) {
-        return fault("linux.netDevices", "is not supported yet");
-    }
     if linux
         .personality()
         .as_ref()

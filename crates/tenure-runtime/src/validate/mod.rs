@@ -46,6 +46,7 @@ pub(crate) fn validate(spec: &Spec, bundle: &Path) -> Result<(), Fault> {
     };
     namespaces::namespaces(spec, linux)?;
     namespaces::sysctl(linux)?;
+    namespaces::net_devices(linux)?;
     mounts::mounts(spec, linux)?;
     hooks::hooks(spec)?;
     linux::devices(linux)?;

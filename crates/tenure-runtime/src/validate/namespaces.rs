@@ -169,3 +169,45 @@ fn is_own(path: &Path, kind: LinuxNamespaceType) -> bool {
     let name = |path: &Path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
     name(path).is_some_and(|found| Some(found) == name(Path::new(own)))
 }
+
+/// Interfaces move into a network namespace that is not the host's, and have names that the kernel takes.
+pub(super) fn net_devices(linux: &Linux) -> Result<(), Fault> {
+    let Some(devices) = linux.net_devices().as_ref().filter(|d| !d.is_empty()) else {
+        return Ok(());
+    };
+    let mut namespaces = linux.namespaces().iter().flatten();
+    match namespaces.find(|n| n.typ() == LinuxNamespaceType::Network) {
+        None => {
+            return fault(
+                "linux.netDevices",
+                "needs a network namespace in linux.namespaces",
+            );
+        }
+        Some(n)
+            if n.path()
+                .as_deref()
+                .is_some_and(|p| is_own(p, LinuxNamespaceType::Network)) =>
+        {
+            return fault(
+                "linux.netDevices",
+                "cannot move into the host's network namespace",
+            );
+        }
+        Some(_) => {}
+    }
+    let mut seen = HashSet::new();
+    for (name, device) in devices {
+        let at = format!("linux.netDevices[\"{name}\"]");
+        let inside = device.name().as_deref().filter(|n| !n.is_empty()).unwrap_or(name);
+        for name in [name.as_str(), inside] {
+            let odd = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+            if name.is_empty() || name.len() > 15 || matches!(name, "." | "..") || name.contains(odd) {
+                return fault(at, format!("\"{name}\" is no name of a network device"));
+            }
+        }
+        if !seen.insert(inside) {
+            return fault(at, format!("another device is to be {inside} already"));
+        }
+    }
+    Ok(())
+}

@@ -322,6 +322,16 @@ fn what_needs_a_namespace_is_judged_with_it() {
             "linux.gidMappings[1].size",
         ),
         (
+            "netDevices",
+            json!({"a-name-that-is-too-long": {}}),
+            "linux.netDevices[\"a-name-that-is-too-long\"]",
+        ),
+        (
+            "netDevices",
+            json!({"eth0": {"name": "a/b"}}),
+            "linux.netDevices[\"eth0\"]",
+        ),
+        (
             "sysctl",
             json!({"kernel.shmmax": "1"}),
             "linux.sysctl[\"kernel.shmmax\"]",
@@ -335,6 +345,11 @@ fn what_needs_a_namespace_is_judged_with_it() {
     let mut config = with_namespaces();
     config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
     judge(&config).unwrap();
+    config["linux"]["netDevices"] = json!({"eth0": {}, "eth1": {"name": "net1"}});
+    judge(&config).unwrap();
+    config["linux"]["netDevices"]["eth1"] = json!({"name": "eth0"});
+    assert!(judge(&config).unwrap_err().0.starts_with("linux.netDevices["));
+    config["linux"]["netDevices"] = json!({});
     config["linux"]["namespaces"][4]["path"] = json!("/proc/self/ns/net");
     let (at, reason) = judge(&config).unwrap_err();
     assert!(

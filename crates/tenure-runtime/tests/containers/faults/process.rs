@@ -35,6 +35,10 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("fault_11_the_container_has_a_session_keyring_of_its_own", keyring),
     ("fault_11_a_selinux_label_is_set_or_refused", selinux_label),
+    (
+        "fault_11_network_devices_move_into_the_container_with_their_addresses",
+        network_devices,
+    ),
     ("fault_11_a_terminal_has_the_size_asked_for", console_size),
     (
         "fault_11_the_personality_is_set_and_unknown_flags_are_refused",
@@ -326,5 +330,44 @@ fn missing_agent() {
     let profile = asking(&world);
     world.set("/linux/seccomp", profile);
     world.op("create", &[]).fails(125, "tell the seccomp agent at");
+    world.leaves_nothing();
+}
+
+/// Runs `ip` on the host; tells whether it succeeded.
+fn ip(words: &str) -> bool {
+    let output = std::process::Command::new("ip").args(words.split(' ')).output();
+    output.is_ok_and(|o| o.status.success())
+}
+
+/// A pair of interfaces of which one moves, and takes the other with it at the end.
+fn network_devices() {
+    let (inner, outer) = ("tnr-inner", "tnr-outer");
+    if !ip(&format!("link add {inner} type veth peer name {outer}")) {
+        eprintln!("not shown: this host makes no virtual interfaces");
+        return;
+    }
+    assert!(ip(&format!("addr add 198.51.100.7/24 dev {inner}")));
+    for mapped in [false, true] {
+        let mut world = World::new("busybox ip addr show dev net1; busybox ip addr show dev lo");
+        world.set("/linux/netDevices", json!({inner: {"name": "net1"}}));
+        if mapped {
+            world.map_users();
+            // The first container has taken the pair with it.
+            assert!(ip(&format!("link add {inner} type veth peer name {outer}")));
+            assert!(ip(&format!("addr add 198.51.100.7/24 dev {inner}")));
+        }
+        let told = world.op("run", &[]).ok();
+        assert!(
+            told.contains("inet 198.51.100.7/24") && told.contains("UP"),
+            "{told}"
+        );
+        assert!(told.contains("127.0.0.1"), "{told}");
+        crate::fixture::wait_until("the end of the pair", || !ip(&format!("link show {outer}")));
+    }
+    let mut world = World::new("true");
+    world.set("/linux/netDevices", json!({"tnr-none": {}}));
+    world
+        .op("create", &[])
+        .fails(125, "cannot move network device tnr-none: ");
     world.leaves_nothing();
 }
