@@ -91,6 +91,10 @@ fn read_as<T: DeserializeOwned>(
     bytes: &[u8],
     again: impl FnOnce(&[u8]) -> Reading<T>,
 ) -> Result<T, Error> {
+    // Keeping track of the path costs time with every value: that is for when there is an error to place.
+    if let Ok(document) = serde_json::from_slice(bytes) {
+        return Ok(document);
+    }
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
     let error = match serde_path_to_error::deserialize(deserializer) {
         Ok(document) => return Ok(document),

@@ -186,6 +186,8 @@ fn new_record(
         cgroups,
         user_namespace: namespace(Kind::User).is_some(),
         private_pid_namespace: namespace(Kind::Pid).is_some_and(|n| n.path().is_none()),
+        poststart: Point::Poststart.is_used(spec.hooks().as_ref()),
+        poststop: Point::Poststop.is_used(spec.hooks().as_ref()),
     })
 }
 

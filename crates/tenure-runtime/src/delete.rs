@@ -100,6 +100,9 @@ fn kill_and_wait(entry: &Entry, init: std::os::fd::BorrowedFd<'_>) -> Result<(),
 
 /// Runs every poststop hook; a failing one is a warning, and the others still run.
 fn poststop(entry: &Entry, record: &Record) {
+    if !record.poststop {
+        return;
+    }
     let spec = entry
         .load_config()
         .and_then(|bytes| config::parse(&entry.config_path(), &bytes));

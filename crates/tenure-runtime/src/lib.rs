@@ -76,6 +76,7 @@ mod seccomp;
 mod selinux;
 mod settle;
 mod signal;
+mod small_file;
 mod sources;
 mod start;
 mod state;

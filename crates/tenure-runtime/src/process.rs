@@ -1,6 +1,5 @@
 //! Processes by pidfd and start time, never by pid alone.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-use crate::{Error, sys};
+use crate::{Error, small_file, sys};
 
 /// What identifies a process for good: its pid and the clock tick at which it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,7 +22,7 @@ pub(crate) struct ProcessKey {
 impl ProcessKey {
     /// The key of a process that exists.
     pub(crate) fn of(pid: i32) -> io::Result<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat"))?;
+        let stat = small_file::read(format!("/proc/{pid}/stat"))?;
         let start_time = parse_stat(&stat).map(|s| s.start_time);
         match start_time {
             Some(start_time) => Ok(Self { pid, start_time }),
@@ -35,7 +34,7 @@ impl ProcessKey {
     pub(crate) fn open(self) -> Option<OwnedFd> {
         let pid = Pid::from_raw(self.pid)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let stat = fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
+        let stat = small_file::read(format!("/proc/{}/stat", self.pid)).ok()?;
         let stat = parse_stat(&stat)?;
         (stat.start_time == self.start_time && !stat.dead).then_some(pidfd)
     }

@@ -70,6 +70,9 @@ pub(crate) fn start(entry: &Entry) -> Result<(), Error> {
     if !failure.is_empty() {
         return Err(decode(&failure).into());
     }
+    if !record.poststart {
+        return Ok(());
+    }
     let spec = config::parse(&entry.config_path(), &entry.load_config()?)?;
     let pid = record.init.map(|i| i.pid);
     let hooks = spec.hooks().as_ref();

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
-use crate::{ContainerId, Error, Status, seccomp};
+use crate::{ContainerId, Error, Status, seccomp, small_file};
 
 /// The record's file name.
 const STATE: &str = "state.json";
@@ -68,6 +68,17 @@ pub(crate) struct Record {
     /// Whether the end of init ends all processes.
     #[serde(default)]
     pub(crate) private_pid_namespace: bool,
+    /// Whether the configuration has to be read again for hooks when the container starts.
+    #[serde(default = "not_told")]
+    pub(crate) poststart: bool,
+    /// Whether the configuration has to be read again for hooks when the container is deleted.
+    #[serde(default = "not_told")]
+    pub(crate) poststop: bool,
+}
+
+/// A record of an older version may be of a configuration with hooks.
+const fn not_told() -> bool {
+    true
 }
 
 impl Record {
@@ -322,11 +333,7 @@ impl Entry {
             }
             other => other.map_err(|error| Error::file("open", self.path.join(name))(error.into()))?,
         };
-        let mut bytes = Vec::with_capacity(4096);
-        fs::File::from(file)
-            .read_to_end(&mut bytes)
-            .map_err(Error::file("read", self.path.join(name)))?;
-        Ok(bytes)
+        small_file::read_open(&file).map_err(Error::file("read", self.path.join(name)))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -379,6 +386,8 @@ mod tests {
             cgroups: Cgroups::default(),
             user_namespace: false,
             private_pid_namespace: true,
+            poststart: false,
+            poststop: false,
         }
     }
 

@@ -1,27 +1,26 @@
 //! Which cgroup hierarchies this host has, and where a container's cgroups go in them.
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Cgroups, V1Cgroup};
-use crate::Error;
+use super::{Cgroups, V1Cgroup, usual};
+use crate::{Error, small_file};
 
 /// The mounted hierarchies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hierarchies {
-    v1: Vec<V1Hierarchy>,
-    unified: Option<PathBuf>,
+    pub(super) v1: Vec<V1Hierarchy>,
+    pub(super) unified: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct V1Hierarchy {
-    mount: PathBuf,
+pub(super) struct V1Hierarchy {
+    pub(super) mount: PathBuf,
     /// Controllers, or `name=NAME`.
-    controllers: Vec<String>,
+    pub(super) controllers: Vec<String>,
 }
 
 /// Every controller of v1, to tell them from other mount options.
-const CONTROLLERS: [&str; 14] = [
+pub(super) const CONTROLLERS: [&str; 14] = [
     "cpu",
     "cpuacct",
     "cpuset",
@@ -39,10 +38,15 @@ const CONTROLLERS: [&str; 14] = [
 ];
 
 impl Hierarchies {
-    /// Reads the mount table of this process.
+    /// Finds the hierarchies at their usual places, or else in the mount table.
     pub(crate) fn discover() -> Result<Self, Error> {
+        usual::hierarchies().map_or_else(Self::from_mount_table, Ok)
+    }
+
+    /// Reads the mount table of this process.
+    pub(super) fn from_mount_table() -> Result<Self, Error> {
         let path = "/proc/self/mountinfo";
-        let table = fs::read_to_string(path).map_err(Error::file("read", path))?;
+        let table = small_file::read_text(path).map_err(Error::file("read", path))?;
         Ok(Self::parse(&table))
     }
 
@@ -90,7 +94,7 @@ impl Hierarchies {
     /// A container may have moved its processes into cgroups below its own and handed controllers to those; its own
     /// then takes no process any more.
     pub(crate) fn unified_cgroup_of(pid: i32, own: &Path) -> Option<PathBuf> {
-        let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let table = small_file::read_text(format!("/proc/{pid}/cgroup")).ok()?;
         let path = Self::unified_mount_of(own).join(clean(own_cgroup(&table, &[])?));
         path.starts_with(own).then_some(path)
     }
@@ -111,7 +115,7 @@ impl Hierarchies {
         }
         let own = if relative {
             let file = "/proc/self/cgroup";
-            fs::read_to_string(file).map_err(Error::file("read", file))?
+            small_file::read_text(file).map_err(Error::file("read", file))?
         } else {
             String::new()
         };

@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Cgroups, cgroup_error};
 use crate::process::wait_for_exit;
-use crate::{Error, sys};
+use crate::{Error, small_file, sys};
 
 /// How long a killed process may take to die before it is an error.
 const DEATH_LIMIT: Duration = Duration::from_secs(10);
@@ -26,14 +26,15 @@ pub(super) fn in_cgroup(path: &Path) -> Result<Vec<i32>, Error> {
 
 fn collect(path: &Path, pids: &mut Vec<i32>) -> Result<(), Error> {
     let file = path.join("cgroup.procs");
-    match fs::read_to_string(&file) {
+    match small_file::read_text(&file) {
         Ok(text) => pids.extend(
             text.lines()
                 .filter_map(|l| l.parse::<i32>().ok())
                 .filter(|p| *p > 0),
         ),
-        // Gone, or a threaded cgroup of v2, whose processes its parent lists.
-        Err(e) if is_gone(&e) || e.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+        Err(error) if is_gone(&error) => return Ok(()),
+        // A threaded cgroup of v2, whose processes its parent lists.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
         Err(error) => return Err(cgroup_error("read", &file)(error)),
     }
     for_each_child(path, &mut |child| collect(child, pids))

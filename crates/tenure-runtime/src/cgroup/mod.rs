@@ -10,10 +10,11 @@ mod hierarchy;
 mod limits;
 mod members;
 mod systemd;
+mod usual;
 mod writes;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ pub(crate) use limits::validate;
 pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
 
-use crate::Error;
+use crate::{Error, small_file};
 
 /// The cgroups of one container, by absolute path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,9 +108,9 @@ impl Cgroups {
     /// Makes the cgroups and opens the way in.
     pub(crate) fn create(&self) -> Result<Entrance, Error> {
         for cgroup in &self.v1 {
-            make_dir(&cgroup.path)?;
+            let made = make_dir(&cgroup.path)?;
             if cgroup.has("cpuset") {
-                inherit_cpuset(&cgroup.mount, &cgroup.path)?;
+                inherit_cpuset(&cgroup.mount, &cgroup.path, made)?;
             }
         }
         if let Some(path) = &self.unified {
@@ -224,13 +225,14 @@ fn cgroup_error(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Er
     }
 }
 
-/// Makes a cgroup, its parents too if need be.
-fn make_dir(path: &Path) -> Result<(), Error> {
+/// Makes a cgroup, its parents too if need be. Tells whether it was missing.
+fn make_dir(path: &Path) -> Result<bool, Error> {
     match fs::create_dir(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(cgroup_error("create", path))
+            let made = fs::create_dir_all(path).map(|()| true);
+            made.map_err(cgroup_error("create", path))
         }
         Err(error) => Err(cgroup_error("create", path)(error)),
     }
@@ -252,7 +254,7 @@ fn make_unified(path: &Path, controllers: bool) -> Result<(), Error> {
             enable_controllers(dir, &available);
         }
     }
-    make_dir(path)
+    make_dir(path).map(drop)
 }
 
 /// Enables every controller for the children of `dir`; one that cannot be is missed when its limit is applied.
@@ -270,19 +272,13 @@ fn enable_controllers(dir: &Path, available: &str) {
 
 /// Fills `cpuset.cpus` and `cpuset.mems` from the parent where they are empty, from the top down.
 ///
-/// A v1 cpuset without either takes no task.
-fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), Error> {
-    let read = |file: &Path| -> Result<String, Error> {
-        let mut text = String::new();
-        File::open(file)
-            .and_then(|mut f| f.read_to_string(&mut text))
-            .map_err(cgroup_error("read", file))?;
-        Ok(text)
-    };
+/// A v1 cpuset without either takes no task. One that was `made` just now is known to be empty.
+fn inherit_cpuset(mount: &Path, path: &Path, made: bool) -> Result<(), Error> {
+    let read = |file: &Path| small_file::read_text(file).map_err(cgroup_error("read", file));
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        let mut empty: Vec<&Path> = Vec::new();
+        let mut empty: Vec<&Path> = if made { vec![path] } else { Vec::new() };
         let mut value = String::new();
-        for dir in path.ancestors() {
+        for dir in path.ancestors().skip(usize::from(made)) {
             value = read(&dir.join(name))?;
             if !value.trim().is_empty() || dir == mount {
                 break;
@@ -291,7 +287,7 @@ fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), Error> {
         }
         for dir in empty.iter().rev() {
             let file = dir.join(name);
-            fs::write(&file, value.trim()).map_err(cgroup_error("write", &file))?;
+            writes::write_limit(&file, value.trim())?;
         }
     }
     Ok(())

@@ -103,7 +103,7 @@ fn is_invalid(error: &Error) -> bool {
 }
 
 /// Writes one value, naming file and value if the kernel refuses it.
-fn write_limit(path: &Path, value: &str) -> Result<(), Error> {
+pub(super) fn write_limit(path: &Path, value: &str) -> Result<(), Error> {
     let written: io::Result<usize> = OpenOptions::new()
         .write(true)
         .open(path)
