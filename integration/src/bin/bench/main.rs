@@ -5,15 +5,17 @@
 //! the runtimes leave behind and waits for processes, never for a length of time, save where that is what is measured.
 //!
 //! ```text
-//! Options -> subjects -> oci::{run, life, exec}   --\
-//!                    \-> pods::{life, rest, reaction} --> Report -> table or JSON
+//! Options -> subjects -> oci::{run, life, state, ...}, peak::all --\
+//!                    \-> pods::{life, rest, reaction} -------------> Report -> table or JSON
 //! ```
 
 mod measure;
 mod oci;
 mod options;
+mod peak;
 mod pods;
 mod report;
+mod seccomp;
 
 use anyhow::{Context, Result};
 
@@ -21,7 +23,11 @@ use crate::options::Options;
 use crate::report::Report;
 
 fn main() -> Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq(peak::ARGUMENT).is_some() {
+        return peak::tell(arguments);
+    }
+    let options = Options::parse(arguments)?;
     anyhow::ensure!(
         nix::unistd::geteuid().is_root(),
         "the bench makes containers and needs root"
@@ -29,15 +35,16 @@ fn main() -> Result<()> {
     nix::sys::prctl::set_child_subreaper(true).context("becoming the reaper of containers")?;
     let mut report = Report::default();
     let place = measure::Place::new()?;
-    let sections: [(&str, Section); 6] = [
-        ("run", |options, place, report| {
-            oci::run(options, place, report, false)
-        }),
-        ("run-alone", |options, place, report| {
-            oci::run(options, place, report, true)
-        }),
+    let sections: [(&str, Section); 11] = [
+        ("run", oci::run),
+        ("run-alone", oci::run_alone),
+        ("run-seccomp", oci::run_filtered),
+        ("run-limits", oci::run_limited),
         ("life", oci::life),
         ("exec", oci::exec),
+        ("state", oci::state),
+        ("kill", oci::kill),
+        ("rss", peak::all),
         ("pod", pods::life),
         ("rest", pods::rest),
     ];

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use serde_json::Value;
 use tempfile::TempDir;
 use tenure_integration::Bundle;
 
@@ -16,6 +17,8 @@ use crate::options::Subject;
 /// A directory with bundles and roots of the bench's own.
 pub(crate) struct Place {
     directory: TempDir,
+    /// Where runtimes keep their records.
+    roots: TempDir,
 }
 
 impl Place {
@@ -23,7 +26,12 @@ impl Place {
     pub(crate) fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("tenure-bench.").tempdir()?;
         Bundle::create(&directory.path().join("box"), "bench", &["/bin/true"]);
-        Ok(Self { directory })
+        // In memory, as /run is everywhere: the cost of files on a disk is not the runtimes'.
+        let memory = Path::new("/dev/shm");
+        let roots = tempfile::Builder::new()
+            .prefix("tenure-bench.")
+            .tempdir_in(memory)?;
+        Ok(Self { directory, roots })
     }
 
     /// The directory.
@@ -41,6 +49,13 @@ impl Place {
         Bundle::create(&self.path().join(name), "bench", arguments).path
     }
 
+    /// A bundle that runs `/bin/true` with this at a place of its config.json.
+    pub(crate) fn bundle_with(&self, name: &str, pointer: &str, value: Value) -> PathBuf {
+        let mut bundle = Bundle::create(&self.path().join(name), "bench", &["/bin/true"]);
+        bundle.set(pointer, value);
+        bundle.path
+    }
+
     /// A command of a runtime with a root of its own.
     pub(crate) fn runtime(&self, subject: &Subject, arguments: &[&str]) -> Command {
         let mut command = Command::new(&subject.path);
@@ -50,7 +65,7 @@ impl Place {
 
     /// Where a subject keeps its records.
     pub(crate) fn root(&self, subject: &Subject) -> PathBuf {
-        self.path().join(format!("root-{}", subject.name))
+        self.roots.path().join(&subject.name)
     }
 
     /// Runs a command to its end, which must be good. Gives milliseconds.
@@ -59,7 +74,8 @@ impl Place {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log)?);
+            .stderr(File::create(&log)?)
+            .env_remove("RUST_BACKTRACE");
         let begun = Instant::now();
         let status = command.status().with_context(|| format!("{command:?}"))?;
         let took = milliseconds(begun);

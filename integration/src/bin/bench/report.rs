@@ -4,14 +4,22 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+/// What samples are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Milliseconds,
+    Kibibytes,
+    /// Figures of which a ratio makes no sense.
+    Plain,
+}
+
 /// What was measured of one subject.
 #[derive(Debug)]
 struct Series {
     section: &'static str,
     subject: String,
     samples: Vec<f64>,
-    /// Whether samples are milliseconds, of which a ratio makes sense.
-    is_time: bool,
+    unit: Unit,
 }
 
 /// All measurements, in the order in which they were first made.
@@ -23,15 +31,20 @@ pub(crate) struct Report {
 impl Report {
     /// Adds milliseconds.
     pub(crate) fn add(&mut self, section: &'static str, subject: &str, sample: f64) {
-        self.push(section, subject, sample, true);
+        self.push(section, subject, sample, Unit::Milliseconds);
+    }
+
+    /// Adds an amount of memory, in KiB.
+    pub(crate) fn add_kib(&mut self, section: &'static str, subject: &str, sample: f64) {
+        self.push(section, subject, sample, Unit::Kibibytes);
     }
 
     /// Adds a figure that is no time.
     pub(crate) fn add_plain(&mut self, section: &'static str, subject: &str, sample: f64) {
-        self.push(section, subject, sample, false);
+        self.push(section, subject, sample, Unit::Plain);
     }
 
-    fn push(&mut self, section: &'static str, subject: &str, sample: f64, is_time: bool) {
+    fn push(&mut self, section: &'static str, subject: &str, sample: f64, unit: Unit) {
         let found = self
             .series
             .iter_mut()
@@ -44,7 +57,7 @@ impl Report {
                     section,
                     subject,
                     samples: vec![sample],
-                    is_time,
+                    unit,
                 });
             }
         }
@@ -56,7 +69,11 @@ impl Report {
             json!({
                 "section": row.series.section,
                 "subject": row.series.subject,
-                "unit": if row.series.is_time { "ms" } else { "1" },
+                "unit": match row.series.unit {
+                    Unit::Milliseconds => "ms",
+                    Unit::Kibibytes => "KiB",
+                    Unit::Plain => "1",
+                },
                 "samples": row.series.samples.len(),
                 "median": row.median,
                 "p95": row.p95,
@@ -83,7 +100,7 @@ impl Report {
             let base = rows.first().map_or(f64::NAN, |series| series.quantile(0.5));
             rows.into_iter().map(move |series| {
                 let median = series.quantile(0.5);
-                let ratio = (series.is_time && base > 0.0).then(|| median / base);
+                let ratio = (series.unit != Unit::Plain && base > 0.0).then(|| median / base);
                 Row {
                     series,
                     median,
@@ -119,8 +136,11 @@ impl Series {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| measured | by | median | p95 | times Tenure |")?;
-        writeln!(f, "|---|---|---:|---:|---:|")?;
+        writeln!(
+            f,
+            "| measured | by | median | p95 | times Tenure | Tenure's part |"
+        )?;
+        writeln!(f, "|---|---|---:|---:|---:|---:|")?;
         let mut before = "";
         for Row {
             series,
@@ -135,17 +155,16 @@ impl fmt::Display for Report {
                 series.section
             };
             before = series.section;
-            let figure = |value: f64| {
-                if series.is_time {
-                    format!("{value:.1} ms")
-                } else {
-                    format!("{value:.0}")
-                }
+            let figure = |value: f64| match series.unit {
+                Unit::Milliseconds => format!("{value:.1} ms"),
+                Unit::Kibibytes => format!("{value:.0} KiB"),
+                Unit::Plain => format!("{value:.0}"),
             };
+            let part = ratio.map_or_else(String::new, |ratio| format!("{:.2}", 1.0 / ratio));
             let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
             writeln!(
                 f,
-                "| {section} | {} | {} | {} | {ratio} |",
+                "| {section} | {} | {} | {} | {ratio} | {part} |",
                 series.subject,
                 figure(median),
                 figure(p95)
