@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,12 @@ pub(crate) struct World {
     /// The container's name, different for every test.
     pub(crate) id: String,
     pub(crate) config: Value,
+    /// Whether systemd makes its cgroups.
+    pub(crate) systemd: bool,
 }
+
+/// Whether systemd makes the cgroups of every world from now on.
+pub(crate) static SYSTEMD: AtomicBool = AtomicBool::new(false);
 
 /// What an operation printed, and how it ended.
 pub(crate) struct Outcome {
@@ -92,6 +97,7 @@ impl World {
             directory,
             id,
             config: config(command),
+            systemd: SYSTEMD.load(Ordering::Relaxed),
         };
         let bin = world.rootfs().join("bin");
         fs::create_dir_all(&bin).unwrap();
@@ -180,6 +186,9 @@ impl World {
             .arg(&self.id);
         if matches!(operation, "create" | "run" | "run-blocked") {
             command.arg(self.bundle());
+            if self.systemd {
+                command.arg("--systemd-cgroup");
+            }
         }
         command.args(rest).stdin(Stdio::null());
         command
@@ -261,7 +270,7 @@ impl Drop for World {
 
 /// Waits for a condition that another process brings about.
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20 * tolerance());
     while !condition() {
         assert!(
             std::time::Instant::now() < deadline,
@@ -271,13 +280,28 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// How many times slower than usual this machine may be.
+fn tolerance() -> u64 {
+    let given = std::env::var("TENURE_TOLERANCE").ok();
+    given.and_then(|t| t.parse().ok()).unwrap_or(1)
+}
+
+/// Where a container's cgroups are, seen from their hierarchies, if its configuration does not say.
+pub(crate) fn cgroup_path(id: &str, systemd: bool) -> String {
+    if systemd {
+        format!("system.slice/tenure-{id}.scope")
+    } else {
+        id.to_owned()
+    }
+}
+
 /// All cgroups of a container, in all hierarchies.
 pub(crate) fn cgroups(id: &str) -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = fs::read_dir(root).unwrap().flatten().map(|e| e.path());
     hierarchies
         .chain([root.to_owned()])
-        .map(|h| h.join(id))
+        .flat_map(|h| [false, true].map(|systemd| h.join(cgroup_path(id, systemd))))
         .filter(|p| p.exists())
         .collect()
 }

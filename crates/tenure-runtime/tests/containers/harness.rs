@@ -1,9 +1,15 @@
 //! Runs tests one after another and talks like the standard harness.
 
 use std::panic::catch_unwind;
+use std::sync::atomic::Ordering;
+
+use crate::fixture::SYSTEMD;
 
 /// A test: its name, a sentence, and what it does.
 pub(crate) type Test = (&'static str, fn());
+
+/// What stands before the name of a test that runs with the systemd cgroup driver.
+pub(crate) const WITH_SYSTEMD: &str = "with_systemd::";
 
 /// Runs the tests that the arguments select; understands the standard harness's ones. Returns the exit status.
 pub(crate) fn run(tests: &[Test], args: &[String]) -> i32 {
@@ -45,6 +51,7 @@ pub(crate) fn run(tests: &[Test], args: &[String]) -> i32 {
     println!("\nrunning {} tests", selected.len());
     let mut failed = Vec::new();
     for (name, test) in &selected {
+        SYSTEMD.store(name.starts_with(WITH_SYSTEMD), Ordering::Relaxed);
         let passed = catch_unwind(test).is_ok();
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
         if !passed {

@@ -1,7 +1,8 @@
 //! Containers for real: every operation in a process of its own, with one thread, as the library wants it.
 //!
 //! The executable is its own driver: `containers operate ROOT COMMAND ...` performs one operation. Needs root; without
-//! it the tests fail, unless `TENURE_SKIP_ROOT=1` leaves them out.
+//! it the tests fail, unless `TENURE_SKIP_ROOT=1` leaves them out. Where systemd is process 1, those that meet cgroups
+//! run a second time with its cgroup driver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 
 mod attack;
@@ -16,6 +17,7 @@ mod operable;
 mod operate;
 mod refusal;
 mod resources;
+mod systemd;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +38,12 @@ fn main() {
         faults::cgroups::TESTS,
         faults::state::TESTS,
         faults::library::TESTS,
+        systemd::TESTS,
     ];
-    std::process::exit(harness::run(&groups.concat(), &args));
+    let mut tests = groups.concat();
+    if systemd::is_booted() || std::env::var_os("TENURE_VM").is_some() {
+        let again = [life::TESTS, exec::TESTS, resources::TESTS].concat();
+        tests.extend(again.into_iter().map(systemd::with_driver));
+    }
+    std::process::exit(harness::run(&tests, &args));
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::fixture::{World, cgroup_file, cgroups, wait_until};
+use crate::fixture::{World, cgroup_file, cgroup_path, cgroups, wait_until};
 use crate::harness::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -113,7 +113,7 @@ fn every_hierarchy() {
     world.create();
     let pid = world.state()["pid"].to_string();
     let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let mine = format!(":/{}", world.id);
+    let mine = format!(":/{}", cgroup_path(&world.id, world.systemd));
     assert!(table.lines().all(|l| l.ends_with(&mine)), "{table}");
     assert_eq!(
         table.lines().count(),
