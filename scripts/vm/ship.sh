@@ -57,7 +57,7 @@ select_tests() {
 list_tests() {
   local name=$1 executable=$2 list
   shift 2
-  list=$("$executable" --list --format terse "$@") || fail "$executable could not list its tests"
+  list=$(TENURE_VM=1 "$executable" --list --format terse "$@") || fail "$executable could not list its tests"
   sed -n 's/: test$//p' <<<"$list" | while read -r test; do
     [[ "$name::$test" != *"$only"* ]] || echo "$test"
   done

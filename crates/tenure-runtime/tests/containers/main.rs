@@ -42,7 +42,7 @@ fn main() {
     ];
     let mut tests = groups.concat();
     if systemd::is_booted() || std::env::var_os("TENURE_VM").is_some() {
-        let again = [life::TESTS, exec::TESTS, resources::TESTS].concat();
+        let again = [life::TESTS, exec::TESTS, operable::TESTS, resources::TESTS].concat();
         tests.extend(again.into_iter().map(systemd::with_driver));
     }
     std::process::exit(harness::run(&tests, &args));

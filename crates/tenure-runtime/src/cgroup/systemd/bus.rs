@@ -184,7 +184,6 @@ impl Bus {
     /// Returns when systemd has acted on all that was called before, besides having answered.
     ///
     /// It puts new limits into effect after its answer, and before it takes the next call.
-    #[allow(dead_code)]
     pub(super) fn settle(&mut self) -> Result<(), Fault> {
         let serial = self.send_to_systemd("org.freedesktop.DBus.Peer", "Ping", &[])?;
         self.answer(serial).map(drop)
