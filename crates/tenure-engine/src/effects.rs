@@ -11,7 +11,7 @@
 
 use std::future::Future;
 
-use tenure_lifecycle::{ContainerIndex, Exit, HookPoint, HookReport, StartFailure};
+use tenure_lifecycle::{ContainerIndex, Exit, HookPoint, HookReport, ProbeKind, ProbeOutcome, StartFailure};
 use tokio::sync::oneshot;
 
 /// What a pod's loop can do.
@@ -42,6 +42,14 @@ pub(crate) trait Effects: 'static {
         point: HookPoint,
         cancel: oneshot::Receiver<()>,
     ) -> impl Future<Output = HookReport>;
+
+    /// Executes a probe once, within its `timeoutSeconds`; `cancel` ends it at once.
+    fn run_probe(
+        &self,
+        container: ContainerIndex,
+        kind: ProbeKind,
+        cancel: oneshot::Receiver<()>,
+    ) -> impl Future<Output = ProbeOutcome>;
 
     /// Sends the stop signal to init (`lifecycle-semantics 3.30, 3.32`). At once; the container may be gone.
     fn signal_stop(&self, container: ContainerIndex);

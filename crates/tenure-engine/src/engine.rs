@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tenure_lifecycle::{
     Action, ContainerAction, ContainerEvent, ContainerIndex, Event, HookPoint, PodMachine, PodStatus,
-    Rejected, Request,
+    ProbeKind, Rejected, Request,
 };
 use tenure_supervise::memory::release_code;
 use tokio::sync::{mpsc, oneshot};
@@ -47,8 +47,32 @@ pub(crate) struct Engine<E> {
     settles: bool,
     inputs: mpsc::UnboundedReceiver<Input>,
     sender: Inputs,
-    /// How to cancel the handlers that run.
-    hooks: HashMap<(ContainerIndex, HookPoint), oneshot::Sender<()>>,
+    /// How to cancel the handlers and probes that run.
+    running: HashMap<(ContainerIndex, Running), oneshot::Sender<()>>,
+}
+
+/// Something that runs beside a container and can be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Running {
+    Hook(HookPoint),
+    Probe(ProbeKind),
+}
+
+impl Running {
+    /// What has ended by this event.
+    fn ended_by(event: &ContainerEvent) -> Option<Self> {
+        match event {
+            ContainerEvent::HookFinished { point, .. } => Some(Self::Hook(*point)),
+            ContainerEvent::ProbeFinished { kind, .. } => Some(Self::Probe(*kind)),
+            ContainerEvent::Created
+            | ContainerEvent::CreateFailed(_)
+            | ContainerEvent::Started
+            | ContainerEvent::StartFailed(_)
+            | ContainerEvent::Exited(_)
+            | ContainerEvent::Deleted
+            | ContainerEvent::DeleteFailed { .. } => None,
+        }
+    }
 }
 
 impl<E: Effects> Engine<E> {
@@ -64,7 +88,7 @@ impl<E: Effects> Engine<E> {
             settles: false,
             inputs,
             sender,
-            hooks: HashMap::new(),
+            running: HashMap::new(),
         }
     }
 
@@ -141,12 +165,10 @@ impl<E: Effects> Engine<E> {
     fn try_deliver(&mut self, event: Event) -> Result<(), Rejected> {
         let now = self.clock.now();
         tracing::info!(at = ?now.since_origin(), ?event);
-        if let Event::Container {
-            container,
-            event: ContainerEvent::HookFinished { point, .. },
-        } = &event
+        if let Event::Container { container, event } = &event
+            && let Some(ended) = Running::ended_by(event)
         {
-            self.hooks.remove(&(*container, *point));
+            self.running.remove(&(*container, ended));
         }
         let actions = self.machine.on_event(now, event)?;
         let status = self.machine.status();
@@ -188,12 +210,9 @@ impl<E: Effects> Engine<E> {
                 }
             }),
             ContainerAction::RunHook { point } => self.run_hook(container, point),
-            ContainerAction::CancelHook { point } => {
-                if let Some(cancel) = self.hooks.remove(&(container, point)) {
-                    // A handler that has just ended does not listen any more.
-                    let _ = cancel.send(());
-                }
-            }
+            ContainerAction::CancelHook { point } => self.cancel(container, Running::Hook(point)),
+            ContainerAction::Probe { kind } => self.run_probe(container, kind),
+            ContainerAction::CancelProbe { kind } => self.cancel(container, Running::Probe(kind)),
             ContainerAction::SignalStop => self.effects.signal_stop(container),
             ContainerAction::Kill => {
                 let effects = Rc::clone(&self.effects);
@@ -231,12 +250,32 @@ impl<E: Effects> Engine<E> {
     }
 
     fn run_hook(&mut self, container: ContainerIndex, point: HookPoint) {
-        let (cancel, cancelled) = oneshot::channel();
-        self.hooks.insert((container, point), cancel);
+        let cancelled = self.cancellable(container, Running::Hook(point));
         self.operate_on(container, move |effects| async move {
             let report = effects.run_hook(container, point, cancelled).await;
             ContainerEvent::HookFinished { point, report }
         });
+    }
+
+    fn run_probe(&mut self, container: ContainerIndex, kind: ProbeKind) {
+        let cancelled = self.cancellable(container, Running::Probe(kind));
+        self.operate_on(container, move |effects| async move {
+            let outcome = effects.run_probe(container, kind, cancelled).await;
+            ContainerEvent::ProbeFinished { kind, outcome }
+        });
+    }
+
+    fn cancellable(&mut self, container: ContainerIndex, what: Running) -> oneshot::Receiver<()> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.running.insert((container, what), cancel);
+        cancelled
+    }
+
+    fn cancel(&mut self, container: ContainerIndex, what: Running) {
+        if let Some(cancel) = self.running.remove(&(container, what)) {
+            // What has just ended does not listen any more.
+            let _ = cancel.send(());
+        }
     }
 
     fn remove_sandbox(&self) {

@@ -7,7 +7,8 @@
 //!  client ──control.sock──▶ ┌────────────────────────────┐      ┌ oci    create, start, exec, delete (processes)
 //!  SIGINT, SIGTERM ───────▶ │ engine: one select loop    │─────▶│ sandbox namespaces, cgroup, volumes, layers
 //!  container exits ───────▶ │   PodMachine::on_event     │      │ hooks  exec, httpGet, sleep
-//!  operation results ─────▶ │   next_deadline ─▶ one timer│◀────└ output CRI logs, the foreground's lines
+//!  operation results ─────▶ │   next_deadline ─▶ one timer│◀────│ probes exec, httpGet, tcpSocket, grpc
+//!                           │                            │      └ output CRI logs, the foreground's lines
 //!                           └─────────────┬──────────────┘
 //!                store: record.json before the effect, status.json, events.jsonl, lock
 //!                         │                       │
@@ -34,6 +35,7 @@ pub mod observe;
 pub mod oci;
 mod offload;
 mod output;
+mod probes;
 mod publish;
 mod ready;
 mod recover;

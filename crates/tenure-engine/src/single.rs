@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::libc;
 use tenure_lifecycle::{
     ContainerIndex, ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, Event, Exit, ExitStatus, HandlerKind,
-    HookPoint, HookReport, PodMachine, PodPlan, Request, StartFailure,
+    HookPoint, HookReport, PodMachine, PodPlan, ProbeKind, ProbeOutcome, ProbePlans, Request, StartFailure,
 };
 use tenure_spec::RestartPolicy;
 use tenure_spec::annotations::ManagedLifecycle;
@@ -26,7 +26,7 @@ use crate::effects::Effects;
 use crate::engine::{Engine, Input};
 use crate::error::{EngineError, line};
 use crate::hooks::{self, HookContext};
-use crate::host::{no_handler, refused, signal, wait};
+use crate::host::{no_handler, no_probe, refused, signal, wait};
 use crate::oci::cli::CliRuntime;
 use crate::oci::{CreateRequest, OciRuntime, RuntimeLocation};
 use crate::publish::Publisher;
@@ -162,6 +162,8 @@ fn plan(id: &str, managed: &ManagedLifecycle) -> PodPlan {
             restart: RestartPolicy::Never,
             post_start: managed.lifecycle.post_start.as_ref().map(HandlerKind::from),
             pre_stop: managed.lifecycle.pre_stop.as_ref().map(HandlerKind::from),
+            // The annotations know none.
+            probes: ProbePlans::default(),
         }],
         grace: Duration::from_secs(managed.termination_grace_period_seconds),
         active_deadline: None,
@@ -306,6 +308,10 @@ impl<R: OciRuntime + 'static> Effects for Single<R> {
                 .map(|init| PathBuf::from(format!("/proc/{}/ns/net", init.pid()))),
         };
         hooks::run(handler, context, cancel).await
+    }
+
+    async fn run_probe(&self, _: ContainerIndex, _: ProbeKind, _: oneshot::Receiver<()>) -> ProbeOutcome {
+        no_probe()
     }
 
     fn signal_stop(&self, _: ContainerIndex) {

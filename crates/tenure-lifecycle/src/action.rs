@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{ContainerIndex, HookPoint};
+use crate::probe::ProbeKind;
 
 /// An order of the pod machine, to be carried out in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,16 @@ pub enum ContainerAction {
     CancelHook {
         /// Which handler.
         point: HookPoint,
+    },
+    /// Execute a probe once, within its `timeoutSeconds`; answered by one `ProbeFinished`.
+    Probe {
+        /// Which probe.
+        kind: ProbeKind,
+    },
+    /// End a probe under way now; its `ProbeFinished` still comes.
+    CancelProbe {
+        /// Which probe.
+        kind: ProbeKind,
     },
     /// Send the container's stop signal to init only (`lifecycle-semantics 3.30, 3.32`).
     SignalStop,
@@ -100,6 +111,13 @@ pub enum Reason {
     /// A handler was started.
     HookStarted,
     Unhealthy,
+    ProbeWarning,
+    /// The startup probe has succeeded: the container counts as started.
+    StartedUp,
+    /// The readiness probe's verdict has become good.
+    Ready,
+    /// The readiness probe's verdict has become bad.
+    NotReady,
     DeadlineExceeded,
     /// A stop was asked for.
     Stopping,
@@ -130,6 +148,10 @@ impl Reason {
             Self::HookFailed => "HookFailed",
             Self::HookStarted => "HookStarted",
             Self::Unhealthy => "Unhealthy",
+            Self::ProbeWarning => "ProbeWarning",
+            Self::StartedUp => "StartedUp",
+            Self::Ready => "Ready",
+            Self::NotReady => "NotReady",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Stopping => "Stopping",
             Self::Killed => "Killed",

@@ -5,9 +5,9 @@
 //! all over; the container decides everything else, its restarts included.
 //!
 //! ```text
-//! Pending ─Create▶ Creating ─Created▶ Starting ─Started▶ PostStart ─Hook ok▶ Running
-//!                    │ Stop              │ Stop             │ Stop, hook failed  │ Stop
-//!                    ▼                   ▼                  ▼                    ▼
+//! Pending ─Create▶ Creating ─Created▶ Starting ─Started▶ PostStart ─Hook ok▶ StartingUp ─startup probe ok▶ Running
+//!                    │ Stop              │ Stop             │ Stop, hook failed   │ Stop, probe failed        │ same
+//!                    ▼                   ▼                  ▼                     ▼                           ▼
 //!                Discarding      StartingThenStop       PreStop ─▶ AwaitingTurn ─▶ Terminating ─▶ Killing
 //!                    └─Created▶ Killing                 (handler)   (sidecars)     (signal sent)  (SIGKILL sent)
 //!
@@ -35,7 +35,8 @@
 //! | StartingEnded | · | no other start | no other start | · | · |
 //! | PostStart | · | cancel hook, preStop → PreStop, or signal → Terminating | kill, cancel hook → Killing | · | · |
 //! | PostStartCutShort | · | signal → Terminating | kill → Killing | · | · |
-//! | Running | · | preStop → PreStop, or signal → Terminating | kill → Killing | · | · |
+//! | StartingUp | · | cancel probe; as Running | kill, cancel probe → Killing | · | probe startup |
+//! | Running | · | cancel liveness; preStop → PreStop, or signal → Terminating | kill, cancel probes → Killing | · | probe readiness, liveness |
 //! | PreStop | · | shortens | kill, cancel hook → Killing | · | handler abandoned; signal → Terminating (end of grace) |
 //! | AwaitingTurn | · | shortens | kill → Killing | signal → Terminating | signal → Terminating (end of grace) |
 //! | Terminating | · | shortens | kill, cancel abandoned hook → Killing | · | kill → Killing |
@@ -48,7 +49,7 @@
 //! "preStop, or signal": preStop if there is one and the grace is not nothing; else a sidecar whose pod ends goes to
 //! AwaitingTurn while the grace lasts, and everything else gets its signal at once. The same choice follows preStop.
 //! A start that comes to Stopped goes on to Deleting, with the order, at once when no answer is owed.
-//! "no other start": a restart that the policy would give is given up.
+//! "no other start": a restart that the policy would give is given up. Without a startup probe StartingUp is passed over.
 //!
 //! Events:
 //!
@@ -62,7 +63,8 @@
 //! | StartingThenStop | – | – | preStop → PreStop, or signal → Terminating | kill → Stopped | → StartingEnded |
 //! | StartingEnded | – | – | → Stopped | → Stopped | · |
 //! | PostStart | – | – | – | – | cancel hook → Stopped |
-//! | PostStartCutShort, Running | – | – | – | – | → Stopped |
+//! | PostStartCutShort | – | – | – | – | → Stopped |
+//! | StartingUp, Running | – | – | – | – | cancel probes → Stopped |
 //! | PreStop | – | – | – | – | cancel hooks → Stopped; no signal (S39) |
 //! | AwaitingTurn, Terminating | – | – | – | – | cancel hooks → Stopped |
 //! | Killing | – | – | told, · | → Stopped | cancel hooks → Stopped |
@@ -71,7 +73,7 @@
 //!
 //! | State | postStart succeeded | postStart failed | postStart cancelled | preStop succeeded or failed | preStop cancelled | Deleted, DeleteFailed |
 //! |---|---|---|---|---|---|---|
-//! | PostStart | → Running | preStop → PreStop, or signal → Terminating | → PostStartCutShort | – | – | – |
+//! | PostStart | → StartingUp, or → Running; what is due is probed | preStop → PreStop, or signal → Terminating | → PostStartCutShort | – | – | – |
 //! | PreStop | told, · | told, · | · | signal → Terminating, or → AwaitingTurn | · (the exit, or the end of the grace, is on its way) | – |
 //! | AwaitingTurn | told, · | told, · | · | – | – | – |
 //! | Terminating | told, · | told, · | · | told, · (an abandoned one) | · | – |
@@ -80,7 +82,24 @@
 //! | Deleting | – | – | – | – | – | → BackingOff or Deleted |
 //! | all others | – | – | – | – | – | – |
 //!
+//! Probes (`lifecycle-semantics 6`). "Good" and "bad" are verdicts: as many equal results in a row as the threshold wants.
+//! A result short of its threshold, and one of a probe that was cancelled, changes nothing; failures are told. Readiness
+//! is asked on in PreStop, AwaitingTurn and Terminating (6.7, S90); the end of the container cancels it.
+//!
+//! | State | startup good | startup bad | readiness good or bad | liveness good | liveness bad |
+//! |---|---|---|---|---|---|
+//! | StartingUp | probe readiness, liveness → Running | preStop → PreStop, or signal → Terminating | – | – | – |
+//! | Running | – | – | told, `ready` | · | preStop → PreStop, or signal → Terminating |
+//! | PreStop, AwaitingTurn, Terminating | · | · | told, `ready` | · | · |
+//! | Killing | · | · | · | · | · |
+//! | Stopped | deletes once all is in | deletes once all is in | deletes once all is in | deletes once all is in | deletes once all is in |
+//! | all others | – | – | – | – | – |
+//!
 //! Decisions that the specification leaves open:
+//! - A prober's ticks begin when it may first ask: startup when postStart has returned, the others when the container
+//!   counts as started. It asks at once; the kubelet's ticks begin with the pod, which only makes the first one late.
+//! - A failure is told each time until the verdict is bad, and then when its text changes: a readiness probe may fail
+//!   for ever.
 //! - `Delete` waits for every answer owed, handlers' too, so that no report of one start is taken for the next one's.
 //! - A start whose init ends before `Started` is judged by the answer to `Start`. If it ran, its postStart is not run
 //!   any more and counts as failed (`FailedPostStartHook`; a sleep just ends), as it would be refused anyway.
@@ -89,9 +108,6 @@
 //! - A start not confirmed by the end of the grace is killed: a stop always wins.
 //! - `StartFailed` orders `Kill` before `Delete`: a failing OCI poststart hook can leave a process (S103).
 //! - `Kill` in Killing is ordered again: it is harmless, and it was asked for.
-//!
-//! Probes will be events of their own that act in Running only: a startup probe will add a value to `PostStart`'s
-//! successor state, liveness and startup failures another `Cause`; `is_initialised` is the one place that gates.
 
 use std::mem;
 use std::time::Duration;
@@ -101,6 +117,7 @@ use crate::adopt::{Adopted, AdoptedState};
 use crate::event::{ContainerEvent, ContainerIndex, HookPoint};
 use crate::exit::{Exit, ExitStatus};
 use crate::plan::ContainerPlan;
+use crate::probe::{ProbeKind, ProbePlans};
 use crate::restart::Backoff;
 use crate::status::Terminated;
 use crate::stop::Grace;
@@ -108,11 +125,14 @@ use crate::time::Timestamp;
 
 mod ending;
 mod hooks;
+mod prober;
+mod probing;
 mod starting;
 pub(crate) mod state;
 mod stopping;
 pub(crate) mod view;
 
+use prober::Probers;
 pub use state::StateName;
 pub(crate) use state::{AfterCreate, Answer, Cause, Outcome, Owed, PostStart, Standing, State, Stopping};
 
@@ -142,6 +162,8 @@ pub struct ContainerMachine {
     last: Option<Terminated>,
     backoff: Backoff,
     owed: Owed,
+    /// The newest start's probes.
+    probers: Probers,
 }
 
 impl ContainerMachine {
@@ -149,6 +171,7 @@ impl ContainerMachine {
     pub fn new(index: ContainerIndex, plan: ContainerPlan, grace: Duration, max_backoff: Duration) -> Self {
         Self {
             index,
+            probers: Probers::new(&plan.probes),
             plan,
             grace,
             state: State::Pending,
@@ -163,6 +186,9 @@ impl ContainerMachine {
     #[must_use]
     pub fn adopt(mut self, adopted: Adopted, now: Timestamp) -> Self {
         self.plan.restart = tenure_spec::RestartPolicy::Never;
+        // Nobody probes a container that nobody would restart; what runs counts as started and ready.
+        self.plan.probes = ProbePlans::default();
+        self.probers = Probers::new(&self.plan.probes);
         self.restart_count = adopted.restart_count;
         self.last = adopted.last;
         self.state = match adopted.state {
@@ -212,6 +238,9 @@ impl ContainerMachine {
             } => {
                 self.pre_stop_finished(now, report, &mut out);
             }
+            ContainerEvent::ProbeFinished { kind, outcome } => {
+                self.probe_finished(now, kind, &outcome, &mut out);
+            }
             ContainerEvent::Deleted => self.deleted(now, &mut out),
             ContainerEvent::DeleteFailed { message } => {
                 let text = format!("Container {} could not be deleted: {message}", self.plan.name);
@@ -219,7 +248,7 @@ impl ContainerMachine {
                 self.deleted(now, &mut out);
             }
         }
-        self.delete_when_settled(&mut out);
+        self.settle(now, &mut out);
         out
     }
 
@@ -232,22 +261,32 @@ impl ContainerMachine {
             Command::Kill => self.kill(now, &mut out),
             Command::Turn => self.turn(now, &mut out),
         }
-        self.delete_when_settled(&mut out);
+        self.settle(now, &mut out);
         out
     }
 
     /// Does what has become due. Harmless at any time.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Action> {
         let mut out = Vec::new();
-        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+        if self.states_deadline().is_some_and(|deadline| deadline <= now) {
             self.due(now, &mut out);
         }
-        self.delete_when_settled(&mut out);
+        self.settle(now, &mut out);
         out
+    }
+
+    /// What follows from every input: probes that are due now, a delete that nothing stands in the way of any more.
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        self.ask_probes(now, out);
+        self.delete_when_settled(out);
     }
 
     /// When something becomes due.
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.states_deadline().into_iter().chain(self.next_probe()).min()
+    }
+
+    fn states_deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::Starting {
                 stop: Some(grace),
@@ -272,7 +311,10 @@ impl ContainerMachine {
 
     /// The state's name, as in the table of this module's documentation.
     pub fn state(&self) -> StateName {
-        self.state.name()
+        match self.state.name() {
+            StateName::Running if !self.probers.is_good(ProbeKind::Startup) => StateName::StartingUp,
+            name => name,
+        }
     }
 
     /// What the next state is made from. The caller puts one back before it returns.

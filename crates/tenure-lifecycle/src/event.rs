@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::probe::{ProbeKind, ProbeOutcome};
 
 /// A container's place in the pod's life: init containers first, in order, then apps, as in `PodSpec::all_containers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +72,13 @@ pub enum ContainerEvent {
         point: HookPoint,
         /// How it went.
         report: HookReport,
+    },
+    /// The answer to `Probe`, exactly once, also after `CancelProbe` and after the container's end.
+    ProbeFinished {
+        /// Which probe.
+        kind: ProbeKind,
+        /// How it went.
+        outcome: ProbeOutcome,
     },
     /// The answer to `Delete`: nothing is left of this start.
     Deleted,

@@ -12,10 +12,10 @@
 //! Contract, in the words of the design notes:
 //! - Requests may be rejected with a reason; facts (exits!) never are.
 //! - One deadline. A late, early or double `Tick` does nothing wrong. There are no arm and disarm actions.
-//! - `Create`, `Start`, `Delete`, `RunHook`, `CreateSandbox` and `RemoveSandbox` are reported back exactly once.
-//!   `Signal`, `Kill`, `CancelHook` and `Notify` are not. A cancelled hook still reports, as cancelled.
+//! - `Create`, `Start`, `Delete`, `RunHook`, `Probe`, `CreateSandbox` and `RemoveSandbox` are reported back exactly once.
+//!   `Signal`, `Kill`, `CancelHook`, `CancelProbe` and `Notify` are not. What is cancelled still reports, as cancelled.
 //! - An answer that is not owed is absorbed. `Delete` is ordered once every other answer of that start is in, those of
-//!   cancelled hooks too: a `CancelHook` has to be answered soon. No `Exited` comes after `Deleted`.
+//!   cancelled hooks and probes too: a cancel has to be answered soon. No `Exited` comes after `Deleted`.
 //! - Everything that is due at `now` is done within `on_event`: afterwards the next deadline lies in the future.
 //! - Create, signal, kill and hook orders of one call come before its `Delete` orders; `Finish` is the last order ever.
 //! - The same events at the same times give the same orders.
@@ -31,6 +31,7 @@ pub mod event;
 pub mod exit;
 pub mod plan;
 pub mod pod;
+pub mod probe;
 mod project;
 mod restart;
 pub mod status;
@@ -46,6 +47,7 @@ pub use event::{
 pub use exit::{Exit, ExitStatus};
 pub use plan::{ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, HandlerKind, PodPlan};
 pub use pod::{PodMachine, PodStage, Rejected};
+pub use probe::{ProbeKind, ProbeOutcome, ProbePlan, ProbePlans};
 pub use status::{Condition, ConditionType, ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
 pub use stop::Grace;
 pub use time::Timestamp;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tenure_spec::{ContainerSpec, Handler, PodSpec, RestartPolicy};
 
 use crate::event::ContainerIndex;
+use crate::probe::ProbePlans;
 
 /// The longest wait before a restart unless told otherwise (`lifecycle-semantics 5.4`).
 pub const DEFAULT_MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -36,6 +37,8 @@ pub struct ContainerPlan {
     pub post_start: Option<HandlerKind>,
     /// The preStop handler, if there is one.
     pub pre_stop: Option<HandlerKind>,
+    /// The probes; a plain init has none (`lifecycle-semantics 4.6`).
+    pub probes: ProbePlans,
 }
 
 /// A container's part in the pod's life.
@@ -118,6 +121,7 @@ impl ContainerPlan {
             restart,
             post_start: spec.lifecycle.post_start.as_ref().map(HandlerKind::from),
             pre_stop: spec.lifecycle.pre_stop.as_ref().map(HandlerKind::from),
+            probes: ProbePlans::from(&spec.probes),
         }
     }
 }

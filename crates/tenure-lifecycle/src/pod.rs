@@ -36,7 +36,7 @@
 //! 3. Every app has ended for good: ends; sidecars are stopped with the pod's grace (3.26, S60). They are not
 //!    restarted from here on (4.26).
 //! 4. The first container never begun is created if all before it let it: plain inits have ended 0, sidecars are
-//!    running with postStart returned (4.20), the app before has come through its first start or is dead (1.4, S4).
+//!    running with postStart returned and their startup probe, if any, passed (4.20), the app before has come through its first start or is dead (1.4, S4).
 //!    Once an app has begun, inits and sidecars hold nothing up any more (4.3).
 //!
 //! In Ending, after every event: a sidecar gets its turn when no app and no later sidecar runs (3.20); when all are

@@ -66,7 +66,7 @@ impl<'a> View<'a> {
             .all(|init| init.verdict() == Verdict::Succeeded);
         let sidecars_up = self
             .of_kind(ContainerKind::Sidecar)
-            .all(ContainerMachine::is_published_running);
+            .all(ContainerMachine::is_started);
         self.any_app_ran() || (inits_done && sidecars_up)
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn phase(view: View<'_>) -> Phase {
         }
     };
     let sidecar_missing = |container: &ContainerMachine| {
-        container.plan().kind == ContainerKind::Sidecar && !container.is_published_running()
+        container.plan().kind == ContainerKind::Sidecar && !container.is_started()
     };
     let no_app_begun = view
         .of_kind(ContainerKind::App)
@@ -118,7 +118,7 @@ pub(crate) fn conditions(view: View<'_>, phase: Phase, now: Timestamp) -> Vec<Co
             .containers
             .iter()
             .filter(|container| container.plan().kind != ContainerKind::Init)
-            .all(ContainerMachine::is_published_running);
+            .all(ContainerMachine::is_ready);
     let (unready, uninitialised) = match phase {
         Phase::Succeeded => ("PodCompleted", "PodCompleted"),
         Phase::Failed => ("PodFailed", "ContainersNotInitialized"),

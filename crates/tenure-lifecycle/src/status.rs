@@ -107,7 +107,7 @@ pub struct ContainerStatus {
     /// At least one create was ordered: there is a container id and a log.
     pub ever_created: bool,
     /// What goes on inside the state, one or two words for people: `postStart`, `preStop`, `terminating`, `killing`,
-    /// `back-off`, `creating`; empty when nothing special does.
+    /// `back-off`, `creating`, `startup probe`; empty when nothing special does.
     pub activity: String,
     /// When the activity ends at the latest, if it is bounded (back-off's end, SIGKILL's time).
     pub activity_until: Option<Timestamp>,

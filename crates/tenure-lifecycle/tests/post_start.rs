@@ -272,18 +272,3 @@ fn a_restarted_container_gets_its_post_start_again_and_the_next_app_is_not_recre
     assert_eq!(life.ran_post_start("a"), [0.0, 5.0]);
     assert_eq!(life.created("b"), [1.0]);
 }
-
-/// What a prober goes by is the published state (`lifecycle-semantics 2.3`): until postStart has returned there is
-/// nothing to probe. The probes themselves come with issue 5, and with them S26 for real.
-#[test]
-fn s26_nothing_that_a_prober_goes_by_says_running_before_post_start_has_returned() {
-    let life = pod(Always)
-        .with(app("app").post_start(Sleep, ok(5.0)))
-        .live_for(10.0);
-    for time in [0.0, 1.0, 2.5, 4.9] {
-        let container = life.container_at(time, "app");
-        assert!(!container.started && !container.ready, "at {time} s");
-        assert_eq!(life.state_at(time, "app"), "ContainerCreating", "at {time} s");
-    }
-    assert!(life.container_at(5.0, "app").started);
-}

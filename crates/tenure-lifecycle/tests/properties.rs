@@ -4,11 +4,12 @@ mod support;
 
 use proptest::prelude::*;
 use support::monitor::Monitor;
-use support::simulator::{Behaviour, Entry, Hook, World, event, report};
+use support::simulator::{Behaviour, Entry, Hook, Probing, World, event, report};
 use support::*;
 use tenure_lifecycle::{
     ContainerEvent, ContainerKind, ContainerPlan, Event, Exit, ExitStatus, HandlerKind, HookOutcome,
-    HookPoint, PodMachine, PodPlan, Request, StartFailure, Timestamp,
+    HookPoint, PodMachine, PodPlan, ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Request, StartFailure,
+    Timestamp,
 };
 use tenure_spec::RestartPolicy;
 
@@ -36,8 +37,31 @@ fn handler() -> impl Strategy<Value = Option<HandlerKind>> {
     ]
 }
 
+fn probe_plan(own_grace: bool) -> impl Strategy<Value = Option<ProbePlan>> {
+    let grace = prop::option::weighted(0.3, 1_u64..12).prop_map(move |grace| grace.filter(|_| own_grace));
+    let plan = (0_u64..6, 0_u64..5, 0_u32..3, 0_u32..4, grace);
+    let plan = plan.prop_map(|(delay, period, success, failure, grace)| ProbePlan {
+        initial_delay: secs(delay as f64),
+        period: secs(period as f64),
+        success_threshold: success,
+        failure_threshold: failure,
+        grace: grace.map(|seconds| secs(seconds as f64)),
+    });
+    prop::option::weighted(0.4, plan)
+}
+
+fn probe_plans() -> impl Strategy<Value = ProbePlans> {
+    (probe_plan(true), probe_plan(false), probe_plan(true)).prop_map(|(startup, readiness, liveness)| {
+        ProbePlans {
+            startup,
+            readiness,
+            liveness,
+        }
+    })
+}
+
 fn container(kind: ContainerKind) -> impl Strategy<Value = ContainerPlan> {
-    (policy(), handler(), handler()).prop_map(move |(policy, post_start, pre_stop)| {
+    (policy(), handler(), handler(), probe_plans()).prop_map(move |(policy, post_start, pre_stop, probes)| {
         let hooked = kind != ContainerKind::Init;
         ContainerPlan {
             name: format!("{kind:?}").to_lowercase(),
@@ -49,6 +73,7 @@ fn container(kind: ContainerKind) -> impl Strategy<Value = ContainerPlan> {
             },
             post_start: post_start.filter(|_| hooked),
             pre_stop: pre_stop.filter(|_| hooked),
+            probes: if hooked { probes } else { ProbePlans::default() },
         }
     })
 }
@@ -85,6 +110,20 @@ fn outcome() -> impl Strategy<Value = HookOutcome> {
     ]
 }
 
+fn probe_kind() -> impl Strategy<Value = ProbeKind> {
+    (0_usize..3).prop_map(|place| ProbeKind::ALL[place])
+}
+
+fn probe_outcome() -> impl Strategy<Value = ProbeOutcome> {
+    prop_oneof![
+        3 => Just(ProbeOutcome::Succeeded),
+        1 => Just(ProbeOutcome::Warned { message: "elsewhere".to_owned() }),
+        3 => Just(unhealthy()),
+        1 => Just(errored()),
+        1 => Just(ProbeOutcome::Cancelled),
+    ]
+}
+
 fn failure() -> impl Strategy<Value = StartFailure> {
     prop_oneof![Just(runtime_error()), Just(config_error())]
 }
@@ -105,6 +144,8 @@ fn container_event() -> impl Strategy<Value = ContainerEvent> {
             point,
             report: report(outcome)
         }),
+        (probe_kind(), probe_outcome())
+            .prop_map(|(kind, outcome)| ContainerEvent::ProbeFinished { kind, outcome }),
         Just(ContainerEvent::Deleted),
         Just(ContainerEvent::DeleteFailed {
             message: "busy".to_owned()
@@ -223,6 +264,21 @@ fn ending() -> impl Strategy<Value = Option<(std::time::Duration, ExitStatus)>> 
         .prop_map(|ending| ending.map(|(millis, status)| (secs(millis as f64 / 1000.0), status)))
 }
 
+fn probing() -> impl Strategy<Value = Probing> {
+    let outcomes = prop::collection::vec((0_u64..20_000, probe_outcome()), 0..4);
+    (prop::option::weighted(0.9, 0_u64..3000), outcomes).prop_map(|(takes, mut outcomes)| {
+        let length = |millis: u64| secs(millis as f64 / 1000.0);
+        outcomes.sort_by_key(|(from, _)| *from);
+        Probing {
+            takes: takes.map(length),
+            outcomes: outcomes
+                .into_iter()
+                .map(|(from, outcome)| (length(from), outcome))
+                .collect(),
+        }
+    })
+}
+
 fn behaviour() -> impl Strategy<Value = Behaviour> {
     let length = || (0_u64..2000).prop_map(|millis| secs(millis as f64 / 1000.0));
     let fails = || prop::option::weighted(0.1, failure());
@@ -234,16 +290,18 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
         ending(),
         hook(),
         hook(),
+        prop::collection::btree_map(probe_kind(), probing(), 0..4),
         delete,
     )
         .prop_map(
-            |(create, start, ends, on_signal, post_start, pre_stop, delete)| Behaviour {
+            |(create, start, ends, on_signal, post_start, pre_stop, probes, delete)| Behaviour {
                 create,
                 start,
                 ends,
                 on_signal,
                 post_start,
                 pre_stop,
+                probes,
                 delete,
             },
         )

@@ -12,7 +12,8 @@ use support::*;
 use tenure_lifecycle::HandlerKind::Exec;
 use tenure_lifecycle::{
     Action, Adopted, AdoptedState, Command, ContainerAction, ContainerEvent, ContainerIndex,
-    ContainerMachine, Event, Exit, ExitStatus, Grace, HookOutcome, HookPoint, PodMachine, Request, Timestamp,
+    ContainerMachine, Event, Exit, ExitStatus, Grace, HookOutcome, HookPoint, PodMachine, ProbeKind,
+    ProbeOutcome, ProbePlan, Request, Timestamp,
 };
 
 #[derive(Clone)]
@@ -27,6 +28,10 @@ fn hook(point: HookPoint, outcome: HookOutcome) -> Input {
         point,
         report: report(outcome),
     })
+}
+
+fn probed(kind: ProbeKind, outcome: ProbeOutcome) -> Input {
+    Input::Event(ContainerEvent::ProbeFinished { kind, outcome })
 }
 
 fn failed() -> HookOutcome {
@@ -64,6 +69,17 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("PreOk", hook(PreStop, HookOutcome::Succeeded)),
         ("PreFailed", hook(PreStop, failed())),
         ("PreCancelled", hook(PreStop, HookOutcome::Cancelled)),
+        ("StartupOk", probed(ProbeKind::Startup, ProbeOutcome::Succeeded)),
+        ("StartupFailed", probed(ProbeKind::Startup, unhealthy())),
+        ("StartupError", probed(ProbeKind::Startup, errored())),
+        ("ReadyOk", probed(ProbeKind::Readiness, ProbeOutcome::Succeeded)),
+        ("ReadyFailed", probed(ProbeKind::Readiness, unhealthy())),
+        ("LiveOk", probed(ProbeKind::Liveness, ProbeOutcome::Succeeded)),
+        ("LiveFailed", probed(ProbeKind::Liveness, unhealthy())),
+        (
+            "LiveCancelled",
+            probed(ProbeKind::Liveness, ProbeOutcome::Cancelled),
+        ),
         ("Deleted", Input::Event(E::Deleted)),
         (
             "DeleteFailed",
@@ -106,12 +122,26 @@ fn brought(kind: fn(&str) -> Sim, path: &str) -> ContainerMachine {
     machine
 }
 
+/// An app with all three probes, every result of which counts; period 10 s.
+fn probed_app(name: &str) -> Sim {
+    let plan = ProbePlan {
+        period: secs(10.0),
+        ..probe()
+    };
+    app(name)
+        .startup(plan.clone(), goes(&[]))
+        .readiness(plan.clone(), goes(&[]))
+        .liveness(plan, goes(&[]))
+}
+
 fn order(action: &ContainerAction) -> String {
     match action {
         ContainerAction::Create { restart_count: _ } => "create".to_owned(),
         ContainerAction::Start => "start".to_owned(),
         ContainerAction::RunHook { point } => format!("run {}", point.as_str()),
         ContainerAction::CancelHook { point } => format!("cancel {}", point.as_str()),
+        ContainerAction::Probe { kind } => format!("probe {}", kind.as_str()),
+        ContainerAction::CancelProbe { kind } => format!("cancel {}", kind.as_str()),
         ContainerAction::SignalStop => "signal".to_owned(),
         ContainerAction::Kill => "kill".to_owned(),
         ContainerAction::Delete => "delete".to_owned(),
@@ -201,6 +231,21 @@ const CONTAINER_TABLE: &str = "
     AwaitingTurn via Create Created Started PostOk Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Due: signal → Terminating | Exited: delete → Deleting
     AwaitingTurn via Create Created Started Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Due: signal → Terminating | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
     Terminating via Create Created Started PostFailed PreOk | Stop: due 6 | Kill: kill → Killing | Due: kill → Killing | Exited: delete → Deleting
+    PostStart via Create Created Started | Stop: cancel postStart, run preStop → PreStop | Kill: kill, cancel postStart → Killing | Exited: cancel postStart → Stopped | PostOk: probe startup → StartingUp | PostFailed: run preStop → PreStop | PostCancelled: told → PostStartCutShort
+    StartingUp via Create Created Started PostOk | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
+    StartingUp via Create Created Started PostOk StartupError | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
+    Running via Create Created Started PostOk StartupOk | Stop: cancel liveness, run preStop → PreStop | Kill: kill, cancel liveness, cancel readiness → Killing | Exited: cancel liveness, cancel readiness → Stopped | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: due 10 | LiveFailed: run preStop → PreStop | LiveCancelled: due 10
+    Running via Create Created Started PostOk StartupOk ReadyOk LiveOk | Stop: run preStop → PreStop | Kill: kill → Killing | Due: probe readiness, probe liveness | Exited: delete → Deleting
+    PreStop via Create Created Started PostOk StartupFailed | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
+    PreStop via Create Created Started PostOk StartupOk LiveFailed | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10
+    Terminating via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk | Stop: due 6 | Kill: kill → Killing | Due: probe readiness, due 30 | Exited: delete → Deleting
+    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | StartupOk: noted | StartupFailed: noted | StartupError: noted
+    PreStop via Create Created Started PostOk StartupOk Stop | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    PreStop via Create Created Started PostOk StartupOk Stop LiveCancelled ReadyFailed Due | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 20 | ReadyFailed: due 20
+    Killing via Create Created Started PostOk StartupOk Kill | Kill: kill | Exited: told → Stopped | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    Stopped via Create Created Started PostOk StartupOk Exited | Stop: noted | Kill: noted | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    Deleting via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk Exited | Stop: noted | Kill: noted | Deleted: → BackingOff | DeleteFailed: told → BackingOff
+    Deleting via Create Created Started PostOk StartupOk LiveFailed Stop ReadyOk PreOk Exited | Deleted: → Deleted | DeleteFailed: told → Deleted
 ";
 
 #[test]
@@ -212,6 +257,9 @@ fn every_cell_of_the_containers_table_is_as_decided() {
     }
     for path in SIDECAR_PATHS {
         found.push(row(sidecar, path));
+    }
+    for path in PROBED_PATHS {
+        found.push(row(probed_app, path));
     }
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found, expected);
@@ -225,7 +273,7 @@ fn the_table_has_a_row_for_every_state() {
         .lines()
         .filter_map(|row| row.split_whitespace().next())
         .collect();
-    assert_eq!(rows.len(), 18, "as many as StateName has: {rows:?}");
+    assert_eq!(rows.len(), 19, "as many as StateName has: {rows:?}");
 }
 
 /// What the pod orders and where it is then, for each of its own inputs.
@@ -389,4 +437,23 @@ const SIDECAR_PATHS: &[&str] = &[
     "Create Created Started PostOk Stop PreOk",
     "Create Created Started Stop PreOk",
     "Create Created Started PostFailed PreOk",
+];
+
+/// What a container with all three probes does otherwise.
+const PROBED_PATHS: &[&str] = &[
+    "Create Created Started",
+    "Create Created Started PostOk",
+    "Create Created Started PostOk StartupError",
+    "Create Created Started PostOk StartupOk",
+    "Create Created Started PostOk StartupOk ReadyOk LiveOk",
+    "Create Created Started PostOk StartupFailed",
+    "Create Created Started PostOk StartupOk LiveFailed",
+    "Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk",
+    "Create Created Started PostOk Stop",
+    "Create Created Started PostOk StartupOk Stop",
+    "Create Created Started PostOk StartupOk Stop LiveCancelled ReadyFailed Due",
+    "Create Created Started PostOk StartupOk Kill",
+    "Create Created Started PostOk StartupOk Exited",
+    "Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk Exited",
+    "Create Created Started PostOk StartupOk LiveFailed Stop ReadyOk PreOk Exited",
 ];

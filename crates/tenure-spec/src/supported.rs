@@ -3,7 +3,7 @@
 //! Everything here is parsed and validated in full; supporting it means deleting its row. Whole fields that are not
 //! even read yet are marked `Later` in the table of fields instead.
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 
 use crate::manifest::report::{Path, Report};
 
@@ -20,27 +20,28 @@ struct Feature {
     message: &'static str,
 }
 
+const GRPC: &str = "not supported yet: grpc";
+
+fn asks_by_grpc(probe: Option<&Probe>) -> bool {
+    probe.is_some_and(|probe| probe.grpc.is_some())
+}
+
 /// The features that are refused.
 const NOT_YET_PERFORMED: &[Feature] = &[
     Feature {
         field: "startupProbe",
-        used: |c, _| c.startup_probe.is_some(),
-        message: NOT_YET,
+        used: |c, _| asks_by_grpc(c.startup_probe.as_ref()),
+        message: GRPC,
     },
     Feature {
         field: "readinessProbe",
-        used: |c, _| c.readiness_probe.is_some(),
-        message: NOT_YET,
+        used: |c, _| asks_by_grpc(c.readiness_probe.as_ref()),
+        message: GRPC,
     },
     Feature {
         field: "livenessProbe",
-        used: |c, _| c.liveness_probe.is_some(),
-        message: NOT_YET,
-    },
-    Feature {
-        field: "restartPolicy",
-        used: |c, init| init && c.restart_policy.as_deref() == Some("Always"),
-        message: "not supported yet: a sidecar (an init container with restartPolicy=Always)",
+        used: |c, _| asks_by_grpc(c.liveness_probe.as_ref()),
+        message: GRPC,
     },
 ];
 

@@ -494,9 +494,7 @@ fn s97_s98_bad_probes_are_told() {
                 "readinessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 5}\nlivenessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 0}",
             ),
             &format!(
-                "9: {at}.readinessProbe: not supported yet
-            9: {at}.readinessProbe.terminationGracePeriodSeconds: must not be set for readinessProbes
-            10: {at}.livenessProbe: not supported yet
+                "9: {at}.readinessProbe.terminationGracePeriodSeconds: must not be set for readinessProbes
             10: {at}.livenessProbe.terminationGracePeriodSeconds: must be greater than 0, not 0"
             ),
         ),
@@ -506,9 +504,7 @@ fn s97_s98_bad_probes_are_told() {
                 "livenessProbe: {exec: {command: [a]}, successThreshold: 2}\nstartupProbe: {exec: {command: [a]}, successThreshold: 2}",
             ),
             &format!(
-                "9: {at}.livenessProbe: not supported yet
-            9: {at}.livenessProbe.successThreshold: must be 1
-            10: {at}.startupProbe: not supported yet
+                "9: {at}.livenessProbe.successThreshold: must be 1
             10: {at}.startupProbe.successThreshold: must be 1"
             ),
         ),
@@ -518,8 +514,7 @@ fn s97_s98_bad_probes_are_told() {
                 "readinessProbe: {tcpSocket: {port: 1}, periodSeconds: -1, timeoutSeconds: -2, initialDelaySeconds: -3, failureThreshold: -4}",
             ),
             &format!(
-                "9: {at}.readinessProbe: not supported yet
-            9: {at}.readinessProbe.periodSeconds: must be greater than or equal to 0, not -1
+                "9: {at}.readinessProbe.periodSeconds: must be greater than or equal to 0, not -1
             9: {at}.readinessProbe.timeoutSeconds: must be greater than or equal to 0, not -2
             9: {at}.readinessProbe.initialDelaySeconds: must be greater than or equal to 0, not -3
             9: {at}.readinessProbe.failureThreshold: must be greater than or equal to 0, not -4"
@@ -534,7 +529,7 @@ fn s97_s98_bad_probes_are_told() {
             "two handlers",
             container("startupProbe: {grpc: {port: 0}, tcpSocket: {port: 1}}"),
             &format!(
-                "9: {at}.startupProbe: not supported yet
+                "9: {at}.startupProbe: not supported yet: grpc
             9: {at}.startupProbe.grpc: may not specify more than 1 handler type
             9: {at}.startupProbe.grpc.port: must be between 1 and 65535, inclusive, not 0"
             ),
@@ -761,33 +756,59 @@ fn bad_volumes_and_mounts_are_told() {
 #[test]
 fn bad_pod_fields_are_told() {
     compare(&[
-        ("grace", spec("terminationGracePeriodSeconds: -1"), "8: spec.terminationGracePeriodSeconds: must be greater than or equal to 0, not -1"),
-        ("deadline", spec("activeDeadlineSeconds: 0"), "8: spec.activeDeadlineSeconds: must be between 1 and 2147483647, inclusive, not 0"),
-        ("policy", spec("restartPolicy: always"), "8: spec.restartPolicy: must be one of Always, OnFailure, Never, not \"always\""),
+        (
+            "grace",
+            spec("terminationGracePeriodSeconds: -1"),
+            "8: spec.terminationGracePeriodSeconds: must be greater than or equal to 0, not -1",
+        ),
+        (
+            "deadline",
+            spec("activeDeadlineSeconds: 0"),
+            "8: spec.activeDeadlineSeconds: must be between 1 and 2147483647, inclusive, not 0",
+        ),
+        (
+            "policy",
+            spec("restartPolicy: always"),
+            "8: spec.restartPolicy: must be one of Always, OnFailure, Never, not \"always\"",
+        ),
         (
             "namespaces",
             spec("hostPID: true\nshareProcessNamespace: true\nhostUsers: false"),
             "9: spec.shareProcessNamespace: ShareProcessNamespace and HostPID cannot both be enabled
             10: spec.hostUsers: not supported: false, the pod has no user namespace of its own",
         ),
-        ("hostname", spec("hostname: a.b"), &format!("8: spec.hostname: {LABEL}, not \"a.b\"")),
+        (
+            "hostname",
+            spec("hostname: a.b"),
+            &format!("8: spec.hostname: {LABEL}, not \"a.b\""),
+        ),
         (
             "override",
             spec("hostnameOverride: a_b\nhostNetwork: true"),
-            &format!("8: spec.hostnameOverride: {SUBDOMAIN}, not \"a_b\"
-            8: spec.hostnameOverride: may not be set when hostNetwork is true"),
+            &format!(
+                "8: spec.hostnameOverride: {SUBDOMAIN}, not \"a_b\"
+            8: spec.hostnameOverride: may not be set when hostNetwork is true"
+            ),
         ),
-        ("os", spec("os: {name: windows}"), "8: spec.os.name: not supported: \"windows\", only linux is"),
+        (
+            "os",
+            spec("os: {name: windows}"),
+            "8: spec.os.name: not supported: \"windows\", only linux is",
+        ),
         (
             "aliases",
             spec("hostAliases: [{ip: 1.2.3, hostnames: [a_b]}, {hostnames: [a]}]"),
-            &format!("8: spec.hostAliases[0].ip: must be an IP address, not \"1.2.3\"
+            &format!(
+                "8: spec.hostAliases[0].ip: must be an IP address, not \"1.2.3\"
             8: spec.hostAliases[0].hostnames[0]: {SUBDOMAIN}, not \"a_b\"
-            8: spec.hostAliases[1].ip: required"),
+            8: spec.hostAliases[1].ip: required"
+            ),
         ),
         (
             "refused",
-            spec("ephemeralContainers: [{name: a}]\ndnsConfig: {searches: [a]}\ndnsPolicy: None\nsubdomain: a\nreadinessGates: [{conditionType: a}]\nresourceClaims: [{name: a}]\nresources: {limits: {cpu: 1}}"),
+            spec(
+                "ephemeralContainers: [{name: a}]\ndnsConfig: {searches: [a]}\ndnsPolicy: None\nsubdomain: a\nreadinessGates: [{conditionType: a}]\nresourceClaims: [{name: a}]\nresources: {limits: {cpu: 1}}",
+            ),
             "8: spec.ephemeralContainers: not supported: use tenure pod exec
             9: spec.dnsConfig: not supported: the bundle's own /etc/resolv.conf stands
             10: spec.dnsPolicy: not supported: None, the bundle's own /etc/resolv.conf stands
@@ -795,12 +816,6 @@ fn bad_pod_fields_are_told() {
             12: spec.readinessGates: not supported: nothing here would ever set their conditions
             13: spec.resourceClaims: not supported: there are no device drivers to claim from
             14: spec.resources: not supported: set the resources of each container",
-        ),
-        (
-            "sidecar",
-            spec("initContainers:\n- {name: s, image: bundle:s, restartPolicy: Always, startupProbe: {exec: {command: [a]}}}"),
-            "9: spec.initContainers[0].restartPolicy: not supported yet: a sidecar (an init container with restartPolicy=Always)
-            9: spec.initContainers[0].startupProbe: not supported yet",
         ),
     ]);
 }

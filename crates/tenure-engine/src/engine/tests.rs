@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tenure_lifecycle::{
     ContainerKind, ContainerPlan, ContainerState, DEFAULT_MAX_BACKOFF, Exit, ExitStatus, HandlerKind,
-    HookOutcome, HookReport, Phase, PodPlan, StartFailure,
+    HookOutcome, HookReport, Phase, PodPlan, ProbeOutcome, ProbePlan, ProbePlans, StartFailure,
 };
 use tenure_spec::RestartPolicy;
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ pub(crate) struct Script {
     pub(crate) obeys: Option<(Duration, u8)>,
     pub(crate) post_start: Option<Duration>,
     pub(crate) pre_stop: Option<Duration>,
+    /// Has a liveness, readiness or startup probe that fails after so long.
+    pub(crate) probed: Option<(ProbeKind, Duration)>,
 }
 
 impl Script {
@@ -36,6 +38,7 @@ impl Script {
         obeys: None,
         post_start: None,
         pre_stop: None,
+        probed: None,
     };
 
     fn for_millis(millis: u64) -> Self {
@@ -194,6 +197,26 @@ impl Effects for Fake {
         }
     }
 
+    async fn run_probe(
+        &self,
+        container: ContainerIndex,
+        kind: ProbeKind,
+        cancel: oneshot::Receiver<()>,
+    ) -> ProbeOutcome {
+        self.note(kind.as_str(), container);
+        let probed = self.scripts[container.0].probed;
+        match probed.filter(|(probed, _)| *probed == kind) {
+            None => ProbeOutcome::Succeeded,
+            Some((_, takes)) => tokio::select! {
+                () = sleep(takes) => ProbeOutcome::Failed { message: "no".into() },
+                _ = cancel => {
+                    self.note("cancelled", container);
+                    ProbeOutcome::Cancelled
+                }
+            },
+        }
+    }
+
     fn signal_stop(&self, container: ContainerIndex) {
         self.note("term", container);
         self.processes[container.0].send_modify(|process| {
@@ -214,6 +237,25 @@ impl Effects for Fake {
     }
 }
 
+/// Asked each second; each result counts.
+fn probes(script: &Script) -> ProbePlans {
+    let mut plans = ProbePlans::default();
+    let plan = ProbePlan {
+        initial_delay: Duration::ZERO,
+        period: Duration::from_secs(1),
+        success_threshold: 1,
+        failure_threshold: 1,
+        grace: None,
+    };
+    match script.probed {
+        None => {}
+        Some((ProbeKind::Startup, _)) => plans.startup = Some(plan),
+        Some((ProbeKind::Readiness, _)) => plans.readiness = Some(plan),
+        Some((ProbeKind::Liveness, _)) => plans.liveness = Some(plan),
+    }
+    plans
+}
+
 pub(crate) fn plan(scripts: &[Script], inits: usize, grace: u64) -> PodPlan {
     let containers = scripts.iter().enumerate().map(|(index, script)| ContainerPlan {
         name: format!("c{index}"),
@@ -225,6 +267,7 @@ pub(crate) fn plan(scripts: &[Script], inits: usize, grace: u64) -> PodPlan {
         restart: RestartPolicy::Never,
         post_start: script.post_start.map(|_| HandlerKind::Exec),
         pre_stop: script.pre_stop.map(|_| HandlerKind::Exec),
+        probes: probes(script),
     });
     PodPlan {
         containers: containers.collect(),
@@ -408,4 +451,38 @@ fn an_idle_pod_waits_for_nothing_but_its_inputs() {
         ));
         assert!(fake.began.elapsed() < Duration::from_secs(3_601));
     });
+}
+
+#[test]
+fn a_failing_liveness_probe_ends_the_container_and_a_stop_cancels_a_running_one() {
+    let failing = Script {
+        probed: Some((ProbeKind::Liveness, Duration::from_millis(300))),
+        obeys: Some((Duration::from_millis(100), 7)),
+        ..Script::FOR_EVER
+    };
+    let (fake, status, _) = live(&[failing], 0, 5, &[]);
+    assert_eq!(status.exit_code, 7, "{}", fake.text());
+    assert_eq!(fake.count("liveness"), 1, "{}", fake.text());
+    let asked = fake.when("liveness 0").unwrap();
+    assert_eq!(fake.when("term 0"), Some(asked + 300), "{}", fake.text());
+
+    let hanging = Script {
+        probed: Some((ProbeKind::Liveness, Duration::from_secs(1000))),
+        ..failing
+    };
+    let (fake, _, _) = live(&[hanging], 0, 5, &[(2000, STOP)]);
+    assert_eq!(fake.when("cancelled 0"), Some(2000), "{}", fake.text());
+    assert_eq!(fake.when("term 0"), Some(2000), "{}", fake.text());
+}
+
+#[test]
+fn readiness_goes_on_till_the_container_has_ended() {
+    let script = Script {
+        probed: Some((ProbeKind::Readiness, Duration::from_secs(1000))),
+        obeys: Some((Duration::from_millis(500), 0)),
+        ..Script::FOR_EVER
+    };
+    let (fake, _, _) = live(&[script], 0, 5, &[(2000, STOP)]);
+    assert_eq!(fake.when("cancelled 0"), Some(2500), "{}", fake.text());
+    assert!(fake.when("delete 0") >= Some(2500), "{}", fake.text());
 }

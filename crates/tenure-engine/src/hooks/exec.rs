@@ -1,4 +1,7 @@
-//! The exec handler (`lifecycle-semantics 2.4`): argv run directly in the container, its output kept for people.
+//! Programs run in a container, for exec handlers (`lifecycle-semantics 2.4`) and exec probes (`6.8`): argv run
+//! directly, without a shell, the output kept for people.
+
+use std::io;
 
 use tenure_lifecycle::HookReport;
 use tenure_supervise::ProcessExit;
@@ -6,9 +9,9 @@ use tenure_supervise::stdio::OutputPipe;
 use tokio::sync::oneshot;
 
 use super::{HookContext, cancelled, failed, succeeded, told};
-use crate::oci::{ExecRequest, OciRuntime, RuntimeExec};
+use crate::oci::{ExecRequest, OciError, OciRuntime, RuntimeExec};
 
-/// How much of what a handler writes is kept, in bytes. The rest is read and let go, so that the handler never waits.
+/// How much of what a handler writes is kept, in bytes.
 const KEPT: usize = 64 * 1024;
 const SIGKILL: i32 = 9;
 
@@ -18,88 +21,155 @@ pub(super) async fn run<R: OciRuntime>(
     context: HookContext<R>,
     mut cancel: oneshot::Receiver<()>,
 ) -> HookReport {
-    let (pipe, output) = match OutputPipe::new() {
-        Ok(ends) => ends,
-        Err(error) => {
-            return failed(
-                format!("cannot make a pipe for its output: {error}"),
-                String::new(),
-            );
-        }
-    };
-    let request = ExecRequest {
-        id: context.container_id.clone(),
-        command,
-        output,
-    };
-    // Dropped before it has started, the runtime's process is killed.
-    let started = tokio::select! {
-        started = context.runtime.exec(request) => started,
+    let program = tokio::select! {
+        program = Program::start(command, &context, KEPT) => program,
         _ = &mut cancel => return cancelled(String::new()),
     };
-    let mut kept = Kept::default();
-    match started {
-        Err(error) => {
-            kept.drain(&pipe);
-            failed(told(&error), kept.text())
-        }
-        Ok(process) => attend(process, &pipe, kept, cancel).await,
+    let mut program = match program {
+        Ok(program) => program,
+        Err(NotStarted { error, output }) => return failed(told(&error), output),
+    };
+    let exit = tokio::select! {
+        exit = program.ended() => Some(exit),
+        _ = &mut cancel => None,
+    };
+    let Some(exit) = exit else {
+        // Its end is awaited, whatever it is: nothing of it is left.
+        let _ = program.kill().await;
+        return cancelled(program.output());
+    };
+    let output = program.output();
+    match why_not(&exit) {
+        None => succeeded(output),
+        Some(why) => failed(why, output),
     }
 }
 
-async fn attend(
+/// How a program ended that did not end well.
+pub(crate) fn why_not(exit: &io::Result<ProcessExit>) -> Option<String> {
+    match exit {
+        Ok(ProcessExit::Code(0)) => None,
+        Ok(ProcessExit::Code(code)) => Some(format!("exited with code {code}")),
+        Ok(ProcessExit::Signal(signal)) => Some(format!("was ended by signal {signal}")),
+        Ok(ProcessExit::Unknown) => Some("ended in an unknown way".to_owned()),
+        Err(error) => Some(format!("cannot be watched: {error}")),
+    }
+}
+
+/// Why a program does not run.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) error: ExecError,
+    /// What the runtime, or the program, has written all the same.
+    pub(crate) output: String,
+}
+
+/// Why a program could not be run in a container.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExecError {
+    /// There is nowhere for its output to go.
+    #[error("cannot make a pipe for its output")]
+    Pipe(#[source] io::Error),
+    /// The runtime refused.
+    #[error(transparent)]
+    Runtime(#[from] OciError),
+}
+
+/// A program that runs in a container.
+#[derive(Debug)]
+pub(crate) struct Program {
     process: RuntimeExec,
-    pipe: &OutputPipe,
-    mut kept: Kept,
-    mut cancel: oneshot::Receiver<()>,
-) -> HookReport {
-    let mut is_cancelled = false;
-    let mut is_open = true;
-    let mut buffer = [0; 4096];
-    let exit = loop {
-        tokio::select! {
-            exit = process.pidfd.wait() => break exit,
-            read = pipe.read(&mut buffer), if is_open => match read {
-                Ok(count) if count > 0 => kept.add(&buffer[..count]),
-                // Nobody can write any more; the program may go on all the same.
-                Ok(_) | Err(_) => is_open = false,
-            },
-            _ = &mut cancel, if !is_cancelled => {
-                is_cancelled = true;
-                kill(&process);
+    pipe: OutputPipe,
+    is_open: bool,
+    kept: Kept,
+}
+
+impl Program {
+    /// Starts a program; of what it writes `limit` bytes are kept, the rest is read and let go, so that it never
+    /// waits. Dropped before it has started, the runtime's process is killed.
+    pub(crate) async fn start<R: OciRuntime>(
+        command: Vec<String>,
+        context: &HookContext<R>,
+        limit: usize,
+    ) -> Result<Self, NotStarted> {
+        let (pipe, output) = OutputPipe::new().map_err(|error| NotStarted {
+            error: ExecError::Pipe(error),
+            output: String::new(),
+        })?;
+        let mut kept = Kept::new(limit);
+        let request = ExecRequest {
+            id: context.container_id.clone(),
+            command,
+            output,
+        };
+        match context.runtime.exec(request).await {
+            Ok(process) => Ok(Self {
+                process,
+                pipe,
+                is_open: true,
+                kept,
+            }),
+            Err(error) => {
+                kept.drain(&pipe);
+                Err(NotStarted {
+                    error: error.into(),
+                    output: kept.text(),
+                })
             }
         }
-    };
-    kept.drain(pipe);
-    let output = kept.text();
-    match exit {
-        _ if is_cancelled => cancelled(output),
-        Ok(ProcessExit::Code(0)) => succeeded(output),
-        Ok(ProcessExit::Code(code)) => failed(format!("exited with code {code}"), output),
-        Ok(ProcessExit::Signal(signal)) => failed(format!("was ended by signal {signal}"), output),
-        Ok(ProcessExit::Unknown) => failed("ended in an unknown way".to_owned(), output),
-        Err(error) => failed(format!("cannot be watched: {error}"), output),
+    }
+
+    /// Waits for its end, reading what it writes. May be dropped and called again.
+    pub(crate) async fn ended(&mut self) -> io::Result<ProcessExit> {
+        let mut buffer = [0; 4096];
+        loop {
+            tokio::select! {
+                exit = self.process.pidfd.wait() => return exit,
+                read = self.pipe.read(&mut buffer), if self.is_open => match read {
+                    Ok(count) if count > 0 => self.kept.add(&buffer[..count]),
+                    // Nobody can write any more; the program may go on all the same.
+                    Ok(_) | Err(_) => self.is_open = false,
+                },
+            }
+        }
+    }
+
+    /// SIGKILL to the program and to the runtime's process that waits for it; either may have ended by itself. Waits
+    /// for the end.
+    pub(crate) async fn kill(&mut self) -> io::Result<ProcessExit> {
+        if let Some(program) = &self.process.program {
+            let _ = program.signal(SIGKILL);
+        }
+        let _ = self.process.pidfd.signal(SIGKILL);
+        self.ended().await
+    }
+
+    /// What it wrote, as far as it is kept.
+    pub(crate) fn output(&mut self) -> String {
+        self.kept.drain(&self.pipe);
+        self.kept.text()
     }
 }
 
-/// The program, and the runtime's process that waits for it. Either may have ended by itself.
-fn kill(process: &RuntimeExec) {
-    if let Some(program) = &process.program {
-        let _ = program.signal(SIGKILL);
-    }
-    let _ = process.pidfd.signal(SIGKILL);
-}
-
-/// What a handler wrote, as far as it is kept.
-#[derive(Default)]
+/// What a program wrote, as far as it is kept.
+#[derive(Debug)]
 struct Kept {
+    limit: usize,
     bytes: Vec<u8>,
     cut: usize,
 }
 
 impl Kept {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: Vec::new(),
+            cut: 0,
+        }
+    }
+
     fn add(&mut self, bytes: &[u8]) {
-        let room = KEPT.saturating_sub(self.bytes.len()).min(bytes.len());
+        let room = self.limit.saturating_sub(self.bytes.len()).min(bytes.len());
         self.bytes.extend_from_slice(&bytes[..room]);
         self.cut += bytes.len() - room;
     }

@@ -18,9 +18,9 @@ use crate::oci::{CreateRequest, CreatedContainer, ExecRequest, OciError, OciRunt
 
 /// Runs what is to be exec'd as a process of its own; never comes to it when it is stuck.
 #[derive(Debug, Default)]
-struct Here {
-    stuck: bool,
-    started: Cell<Option<i32>>,
+pub(crate) struct Here {
+    pub(crate) stuck: bool,
+    pub(crate) started: Cell<Option<i32>>,
 }
 
 impl OciRuntime for Here {
@@ -57,7 +57,7 @@ impl OciRuntime for Here {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -65,7 +65,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn context(runtime: &Rc<Here>) -> HookContext<Here> {
+pub(crate) fn context(runtime: &Rc<Here>) -> HookContext<Here> {
     HookContext {
         runtime: Rc::clone(runtime),
         container_id: "pod_app_0".to_owned(),

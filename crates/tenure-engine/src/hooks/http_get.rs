@@ -1,6 +1,7 @@
-//! The httpGet handler (`lifecycle-semantics 2.5` to `2.9`): one GET from inside the pod's network namespace.
+//! The httpGet handler (`lifecycle-semantics 2.5` to `2.9`): one GET from inside the pod's network namespace. Probes
+//! ask by it, too ([`fetch`]).
 //!
-//! The status is not looked at; only a transport error fails. Redirects are followed within the host name. HTTPS
+//! For a handler the status is not looked at; only a transport error fails. Redirects are followed within the host name. HTTPS
 //! answered by plain HTTP is tried once more without TLS and without `Authorization`. Nothing else is tried again,
 //! and nothing has a time limit but the look-up of a name.
 
@@ -27,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{failed, succeeded, told};
-use request::Target;
+use request::{Agent, Target};
 use resolve::Resolver;
 
 /// How many requests one handler makes at most, all but the first after a redirect (`lifecycle-semantics 2.8`).
@@ -39,7 +40,7 @@ const BODY_SHOWN: usize = 1024;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-enum HttpError {
+pub(crate) enum HttpError {
     /// No address for a name.
     #[error("cannot find the address of {host}")]
     Resolve {
@@ -103,14 +104,14 @@ impl HttpError {
 
 /// Makes the request, from inside `network`.
 pub(super) async fn run(get: HttpGet, network: Option<&Path>) -> HookReport {
-    let target = Target::of(&get);
-    match fetch(target.clone(), network).await {
-        Ok(output) => succeeded(output),
+    let target = Target::of(&get, Agent::Handler);
+    match follow(target.clone(), network).await {
+        Ok(answer) => succeeded(answer.text),
         Err(error) if get.scheme == Scheme::Https && error.is_plain_answer() => {
-            match fetch(target.without_tls(), network).await {
-                Ok(output) => HookReport {
+            match follow(target.without_tls(), network).await {
+                Ok(answer) => HookReport {
                     http_fallback: true,
-                    ..succeeded(output)
+                    ..succeeded(answer.text)
                 },
                 // What was asked for is what failed.
                 Err(_) => failed(told(&error), String::new()),
@@ -120,16 +121,23 @@ pub(super) async fn run(get: HttpGet, network: Option<&Path>) -> HookReport {
     }
 }
 
-async fn fetch(mut target: Target, network: Option<&Path>) -> Result<String, HttpError> {
+/// Makes a probe's request from inside `network`; gives the status of the answer (`lifecycle-semantics 6.8`): that of
+/// a redirect when it leads to another host. The body is read like a handler's.
+pub(crate) async fn fetch(get: &HttpGet, network: Option<&Path>) -> Result<u16, HttpError> {
+    let answer = follow(Target::of(get, Agent::Probe), network).await?;
+    Ok(answer.status.as_u16())
+}
+
+async fn follow(mut target: Target, network: Option<&Path>) -> Result<Answer, HttpError> {
     let host = target.host().to_owned();
     for _ in 0..MOST_REQUESTS {
         let answer = ask(&target, network).await?;
         let Some(location) = answer.redirect() else {
-            return Ok(answer.text);
+            return Ok(answer);
         };
         target = match target.moved_to(location) {
             // An answer that leads to another host is the answer.
-            Some(next) if next.host() != host => return Ok(answer.text),
+            Some(next) if next.host() != host => return Ok(answer),
             Some(next) => next,
             None => {
                 let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
@@ -143,7 +151,7 @@ async fn fetch(mut target: Target, network: Option<&Path>) -> Result<String, Htt
 async fn ask(target: &Target, network: Option<&Path>) -> Result<Answer, HttpError> {
     let request = target.request()?;
     let host = target.host().to_owned();
-    let stream = connect(target, network).await?;
+    let stream = connect(target.host(), target.port(), network).await?;
     let answer = if target.is_tls() {
         match tls::connect(&host, stream).await {
             Ok(stream) => exchange(stream, request).await,
@@ -156,24 +164,24 @@ async fn ask(target: &Target, network: Option<&Path>) -> Result<Answer, HttpErro
 }
 
 /// Connects to the first of the host's addresses that takes it, one attempt each.
-async fn connect(target: &Target, network: Option<&Path>) -> Result<TcpStream, HttpError> {
-    let addresses = match target.host().parse::<IpAddr>() {
+pub(crate) async fn connect(host: &str, port: u16, network: Option<&Path>) -> Result<TcpStream, HttpError> {
+    let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![address],
         Err(_) => {
             let resolver = Resolver::of_the_host();
-            let found = resolver.addresses(target.host(), network).await;
+            let found = resolver.addresses(host, network).await;
             found.map_err(|source| HttpError::Resolve {
-                host: target.host().to_owned(),
+                host: host.to_owned(),
                 source,
             })?
         }
     };
     let mut failure = HttpError::Resolve {
-        host: target.host().to_owned(),
+        host: host.to_owned(),
         source: io::Error::new(io::ErrorKind::NotFound, "it has none"),
     };
     for address in addresses {
-        let address = SocketAddr::new(address, target.port());
+        let address = SocketAddr::new(address, port);
         match netns::connect(network, address).await {
             Ok(stream) => return Ok(stream),
             Err(source) => failure = HttpError::Connect { address, source },

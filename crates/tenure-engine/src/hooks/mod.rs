@@ -8,10 +8,10 @@
 //!
 //! A handler has no time limit of its own; it ends by itself or by `cancel`. Exactly one report comes of every run.
 
-mod exec;
+pub(crate) mod exec;
 #[cfg(test)]
-mod exec_tests;
-mod http_get;
+pub(crate) mod exec_tests;
+pub(crate) mod http_get;
 mod sleep;
 
 use std::path::PathBuf;
@@ -23,14 +23,14 @@ use tokio::sync::oneshot;
 
 use crate::oci::OciRuntime;
 
-/// What a handler needs to know of its container.
+/// What a handler, or a probe, needs to know of its container.
 #[derive(Debug)]
 pub struct HookContext<R> {
-    /// Runs exec handlers.
+    /// Runs programs in the container.
     pub runtime: Rc<R>,
     /// The container's id in the runtime.
     pub container_id: String,
-    /// The network namespace that httpGet connects from, e.g. the pod's `ns/net` or `/proc/PID/ns/net`; `None` is
+    /// The network namespace that is connected from, e.g. the pod's `ns/net` or `/proc/PID/ns/net`; `None` is
     /// the host's.
     pub network: Option<PathBuf>,
 }
@@ -76,7 +76,7 @@ fn cancelled(output: String) -> HookReport {
 }
 
 /// An error and what is behind it, in one line.
-fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

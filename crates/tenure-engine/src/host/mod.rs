@@ -10,6 +10,7 @@
 //! Signals go by init's pidfd, which is ours since the OCI create: no process is run to send one, and no other process
 //! can be hit.
 
+mod probe;
 mod record;
 mod slot;
 
@@ -17,7 +18,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tenure_lifecycle::{ContainerIndex, Exit, ExitStatus, HookOutcome, HookPoint, HookReport, StartFailure};
+use tenure_lifecycle::{
+    ContainerIndex, Exit, ExitStatus, HookOutcome, HookPoint, HookReport, ProbeKind, ProbeOutcome,
+    StartFailure,
+};
 use tenure_spec::{ContainerSpec, Image, PodSpec};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::cgroup::{self, Cgroup};
@@ -27,7 +31,7 @@ use tokio::time::timeout;
 
 use crate::effects::Effects;
 use crate::error::{EngineError, line};
-use crate::hooks::{self, HookContext};
+use crate::hooks;
 use crate::oci::{CreateRequest, CreatedContainer, OciError, OciRuntime};
 use crate::offload::offload;
 use crate::output::{self, Ends, Output};
@@ -35,6 +39,7 @@ use crate::sandbox::{Sandbox, bundle, files};
 use crate::store::{ContainerRecord, ContainerStage, PodDir, ProcessId, SandboxStage};
 use crate::tee::TeeOut;
 
+pub(crate) use probe::no_probe;
 pub(crate) use record::RecordFile;
 pub(crate) use slot::Slot;
 
@@ -392,11 +397,7 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
         let Some(handler) = handler.clone() else {
             return no_handler();
         };
-        let context = HookContext {
-            runtime: Rc::clone(&self.runtime),
-            container_id: slot.borrow().id.clone(),
-            network: (!self.spec.host_network).then(|| self.dir.namespaces().join("net")),
-        };
+        let context = self.hook_context(slot);
         let report = hooks::run(handler, context, cancel).await;
         if let Some(output) = slot.borrow().output.as_ref()
             && !report.output.is_empty()
@@ -404,6 +405,15 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
             output.hook(point, &report.output);
         }
         report
+    }
+
+    async fn run_probe(
+        &self,
+        index: ContainerIndex,
+        kind: ProbeKind,
+        cancel: oneshot::Receiver<()>,
+    ) -> ProbeOutcome {
+        self.probe(index, kind, cancel).await
     }
 
     fn signal_stop(&self, index: ContainerIndex) {

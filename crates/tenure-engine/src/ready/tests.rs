@@ -13,6 +13,7 @@ fn plan(restart: RestartPolicy, apps: usize) -> PodPlan {
         restart,
         post_start: None,
         pre_stop: None,
+        probes: tenure_lifecycle::ProbePlans::default(),
     };
     let mut containers = vec![container(ContainerKind::Init)];
     containers.extend((0..apps).map(|_| container(ContainerKind::App)));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
 
-use tenure_lifecycle::{Exit, HookPoint, HookReport, StartFailure};
+use tenure_lifecycle::{Exit, HookPoint, HookReport, ProbeKind, ProbeOutcome, StartFailure};
 use tenure_supervise::cgroup::Cgroup;
 use tenure_supervise::mount::mounts_below;
 use tokio::sync::{Notify, oneshot};
@@ -65,6 +65,14 @@ impl Effects for Mortal {
         cancel: oneshot::Receiver<()>,
     ) -> HookReport {
         self.step(self.host.run_hook(index, point, cancel)).await
+    }
+    async fn run_probe(
+        &self,
+        index: ContainerIndex,
+        kind: ProbeKind,
+        cancel: oneshot::Receiver<()>,
+    ) -> ProbeOutcome {
+        self.step(self.host.run_probe(index, kind, cancel)).await
     }
     fn signal_stop(&self, index: ContainerIndex) {
         self.host.signal_stop(index);

@@ -1,5 +1,7 @@
 //! From init's end to nothing, or to the next start.
 
+use tenure_spec::RestartPolicy;
+
 use super::{AfterCreate, Answer, Cause, ContainerMachine, Outcome, PostStart, Standing, State};
 use crate::action::{Action, ContainerAction, NoticeKind, Reason};
 use crate::exit::{Exit, ExitStatus};
@@ -47,7 +49,7 @@ impl ContainerMachine {
         };
     }
 
-    /// Init has ended: (start, end) are the times to publish. Handlers do not outlive it (S24, S39).
+    /// Init has ended: (start, end) are the times to publish. Handlers and probes do not outlive it (S24, S39).
     pub(super) fn finish(
         &mut self,
         exit: Exit,
@@ -57,6 +59,7 @@ impl ContainerMachine {
     ) -> State {
         self.tell_exited(&exit, &cause, out);
         self.cancel_hooks(out);
+        self.cancel_probes(out);
         State::Stopped {
             outcome: Outcome::exited(exit, times, self.restart_count),
             cause,
@@ -125,7 +128,18 @@ impl ContainerMachine {
             Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => None,
         };
         let wait = self.backoff.next(ran);
-        let until = outcome.at().unwrap_or(now) + wait;
+        let since = match cause {
+            // Ended by us: only an earlier start's end can make it wait (`lifecycle-semantics 5.8`).
+            Cause::ProbeFailed { kind: _ } => self.last.as_ref().map(|last| last.finished_at),
+            Cause::Itself | Cause::ItselfForGood | Cause::PostStartFailed { .. } | Cause::PodEnding => {
+                outcome.at()
+            }
+        };
+        let until = match (since, &cause) {
+            (Some(since), _) => since + wait,
+            (None, Cause::ProbeFailed { kind: _ }) => now,
+            (None, _) => now + wait,
+        };
         if until > now {
             let text = format!(
                 "Back-off {} s restarting failed container {}",
@@ -142,15 +156,18 @@ impl ContainerMachine {
         match cause {
             Cause::ItselfForGood | Cause::PodEnding => false,
             Cause::Itself | Cause::PostStartFailed { .. } => restart::wanted(self.plan.restart, outcome),
+            Cause::ProbeFailed { kind: _ } => self.plan.restart != RestartPolicy::Never,
         }
     }
 
     fn tell_exited(&self, exit: &Exit, cause: &Cause, out: &mut Vec<Action>) {
         let kind = match cause {
             Cause::Itself | Cause::ItselfForGood if !exit.status.is_success() => NoticeKind::Warning,
-            Cause::Itself | Cause::ItselfForGood | Cause::PostStartFailed { .. } | Cause::PodEnding => {
-                NoticeKind::Normal
-            }
+            Cause::Itself
+            | Cause::ItselfForGood
+            | Cause::PostStartFailed { .. }
+            | Cause::ProbeFailed { .. }
+            | Cause::PodEnding => NoticeKind::Normal,
         };
         let name = &self.plan.name;
         let text = match exit.status {

@@ -17,8 +17,10 @@ impl ContainerMachine {
 
     /// Ends every handler that has not been told to end yet.
     pub(super) fn cancel_hooks(&mut self, out: &mut Vec<Action>) {
-        for point in self.owed.cancel_hooks() {
-            self.order(ContainerAction::CancelHook { point }, out);
+        for point in [HookPoint::PostStart, HookPoint::PreStop] {
+            if self.owed.cancel(Answer::Hook(point)) {
+                self.order(ContainerAction::CancelHook { point }, out);
+            }
         }
     }
 

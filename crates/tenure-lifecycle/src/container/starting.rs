@@ -1,5 +1,6 @@
 //! From nothing to a running program.
 
+use super::prober::Probers;
 use super::{AfterCreate, Answer, Cause, ContainerMachine, Outcome, PostStart, Standing, State, Stopping};
 use crate::action::{Action, ContainerAction, NoticeKind, Reason};
 use crate::event::{HookPoint, StartFailure};
@@ -37,6 +38,7 @@ impl ContainerMachine {
     }
 
     fn create(&mut self, out: &mut Vec<Action>) -> State {
+        self.probers = Probers::new(&self.plan.probes);
         self.order(
             ContainerAction::Create {
                 restart_count: self.restart_count,

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::event::ContainerEvent;
 use crate::event::HookPoint;
 use crate::exit::{Exit, ExitStatus};
+use crate::probe::ProbeKind;
 use crate::status::Terminated;
 use crate::stop::Grace;
 use crate::time::Timestamp;
@@ -99,6 +100,8 @@ pub(crate) enum Cause {
     Itself,
     /// Its postStart handler failed: the policy decides.
     PostStartFailed { message: String },
+    /// Its startup or liveness probe failed: the policy decides, whatever the exit code (`lifecycle-semantics 6.9`).
+    ProbeFailed { kind: ProbeKind },
     /// By itself; then the pod ended: no other start.
     ItselfForGood,
     /// Somebody wants it gone for good: no other start.
@@ -110,7 +113,9 @@ impl Cause {
     pub(crate) fn for_good(self) -> Self {
         match self {
             Self::Itself | Self::ItselfForGood => Self::ItselfForGood,
-            Self::PostStartFailed { message: _ } | Self::PodEnding => Self::PodEnding,
+            Self::PostStartFailed { message: _ } | Self::ProbeFailed { kind: _ } | Self::PodEnding => {
+                Self::PodEnding
+            }
         }
     }
 }
@@ -197,6 +202,9 @@ pub(crate) enum Answer {
     Hook(HookPoint),
     /// Of a handler that was told to end.
     CancelledHook(HookPoint),
+    Probe(ProbeKind),
+    /// Of a probe that was told to end.
+    CancelledProbe(ProbeKind),
     Delete,
 }
 
@@ -218,25 +226,37 @@ impl Owed {
             ContainerEvent::HookFinished { point, report: _ } => {
                 self.remove(Answer::Hook(*point)) || self.remove(Answer::CancelledHook(*point))
             }
+            ContainerEvent::ProbeFinished { kind, outcome: _ } => {
+                self.remove(Answer::Probe(*kind)) || self.remove(Answer::CancelledProbe(*kind))
+            }
             ContainerEvent::Deleted | ContainerEvent::DeleteFailed { message: _ } => {
                 self.remove(Answer::Delete)
             }
         }
     }
 
-    /// The handlers that run and have not been told to end; from now on they count as told.
-    pub(crate) fn cancel_hooks(&mut self) -> Vec<HookPoint> {
-        let mut points = Vec::new();
-        for answer in &mut self.0 {
-            match *answer {
-                Answer::Hook(point) => {
-                    points.push(point);
-                    *answer = Answer::CancelledHook(point);
-                }
-                Answer::Create | Answer::Start | Answer::CancelledHook(_) | Answer::Delete => {}
+    pub(crate) fn has(&self, answer: Answer) -> bool {
+        self.0.contains(&answer)
+    }
+
+    /// From now on the answer of something that runs counts as a cancelled one's; false if it does not run.
+    pub(crate) fn cancel(&mut self, answer: Answer) -> bool {
+        let cancelled = match answer {
+            Answer::Hook(point) => Answer::CancelledHook(point),
+            Answer::Probe(kind) => Answer::CancelledProbe(kind),
+            Answer::Create
+            | Answer::Start
+            | Answer::CancelledHook(_)
+            | Answer::CancelledProbe(_)
+            | Answer::Delete => return false,
+        };
+        match self.0.iter_mut().find(|owed| **owed == answer) {
+            Some(owed) => {
+                *owed = cancelled;
+                true
             }
+            None => false,
         }
-        points
     }
 
     fn remove(&mut self, answer: Answer) -> bool {
@@ -263,6 +283,7 @@ pub enum StateName {
     StartingEnded,
     PostStart,
     PostStartCutShort,
+    StartingUp,
     Running,
     PreStop,
     AwaitingTurn,

@@ -1,5 +1,7 @@
 //! From a wish to a SIGKILL (`lifecycle-semantics 3`); the times come from `stop`.
 
+use tenure_spec::RestartPolicy;
+
 use super::{AfterCreate, Cause, ContainerMachine, Outcome, PostStart, Standing, State, Stopping};
 use crate::action::{Action, ContainerAction, NoticeKind, Reason};
 use crate::event::HookPoint;
@@ -112,6 +114,7 @@ impl ContainerMachine {
     fn kill_alive(&mut self, standing: Standing, out: &mut Vec<Action>) -> State {
         self.order(ContainerAction::Kill, out);
         self.cancel_hooks(out);
+        self.cancel_probes(out);
         let text = format!("Sent SIGKILL to container {}", self.plan.name);
         self.tell(NoticeKind::Normal, Reason::Killed, text, out);
         State::Stopping {
@@ -207,6 +210,7 @@ impl ContainerMachine {
     ) -> State {
         self.tell_killing(&cause, out);
         self.cancel_hooks(out);
+        self.end_probes_that_kill(out);
         let phase = if self.plan.pre_stop.is_some() && grace.lasts(now) {
             self.run_hook(HookPoint::PreStop, out);
             Stopping::PreStop { grace }
@@ -247,6 +251,13 @@ impl ContainerMachine {
         let text = match cause {
             Cause::PostStartFailed { message: _ } => {
                 format!("Stopping container {name}: FailedPostStartHook")
+            }
+            Cause::ProbeFailed { kind } => {
+                let then = match self.plan.restart {
+                    RestartPolicy::Never => "",
+                    RestartPolicy::Always | RestartPolicy::OnFailure => ", will be restarted",
+                };
+                format!("Container {name} failed {} probe{then}", kind.as_str())
             }
             Cause::Itself | Cause::ItselfForGood | Cause::PodEnding => format!("Stopping container {name}"),
         };

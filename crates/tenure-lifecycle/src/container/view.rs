@@ -1,7 +1,8 @@
 //! What others may know of a container: the pod, to decide; the status, to publish.
 
 use super::{Cause, ContainerMachine, Outcome, PostStart, Standing, State, Stopping};
-use crate::plan::ContainerPlan;
+use crate::plan::{ContainerKind, ContainerPlan};
+use crate::probe::ProbeKind;
 use crate::status::{ContainerState, ContainerStatus, Terminated};
 use crate::time::Timestamp;
 
@@ -92,15 +93,21 @@ impl ContainerMachine {
         }
     }
 
-    /// A sidecar lets the next init container begin (`lifecycle-semantics 4.20`). The place for a startup probe.
+    /// `started`: published as running, and its startup probe has succeeded or there is none
+    /// (`lifecycle-semantics 7`).
+    pub(crate) fn is_started(&self) -> bool {
+        self.is_published_running() && self.probers.is_good(ProbeKind::Startup)
+    }
+
+    /// `ready`: started, and its readiness probe says so or there is none (`lifecycle-semantics 7`).
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_started() && self.probers.is_good(ProbeKind::Readiness)
+    }
+
+    /// A sidecar lets the next init container begin: it runs, postStart has returned, its startup probe has succeeded
+    /// (`lifecycle-semantics 4.20`, S68, S69, S70).
     pub(crate) fn is_initialised(&self) -> bool {
-        matches!(
-            self.state,
-            State::Running {
-                post_start: PostStart::Over,
-                ..
-            }
-        )
+        matches!(self.state, State::Running { .. }) && self.is_started()
     }
 
     /// An app lets the next app begin: its first start has come through, or is dead (`lifecycle-semantics 1.4`, S3, S4).
@@ -188,14 +195,17 @@ impl ContainerMachine {
     pub(crate) fn status(&self, waiting: &str) -> ContainerStatus {
         let (state, last) = self.published(waiting);
         let (activity, activity_until) = self.activity();
-        let running = self.is_published_running();
         ContainerStatus {
             name: self.plan.name.clone(),
             state,
             last,
             restart_count: self.restart_count,
-            ready: running,
-            started: running,
+            // A plain init is ready once it has done its part.
+            ready: match self.plan.kind {
+                ContainerKind::Init => self.verdict() == Verdict::Succeeded,
+                ContainerKind::Sidecar | ContainerKind::App => self.is_ready(),
+            },
+            started: self.is_started(),
             ever_created: self.was_ever_created(),
             activity: activity.to_owned(),
             activity_until,
@@ -236,6 +246,7 @@ impl ContainerMachine {
                     Cause::PostStartFailed { .. }
                     | Cause::Itself
                     | Cause::ItselfForGood
+                    | Cause::ProbeFailed { .. }
                     | Cause::PodEnding => {}
                 }
                 return self.ended(outcome, waiting);
@@ -277,6 +288,10 @@ impl ContainerMachine {
                 post_start: PostStart::Running,
                 ..
             } => ("postStart", None),
+            State::Running {
+                post_start: PostStart::Over,
+                ..
+            } if !self.is_started() => ("startup probe", None),
             State::Stopping { phase, .. } => match phase {
                 Stopping::PreStop { grace } => ("preStop", Some(grace.end())),
                 Stopping::AwaitingTurn { grace } => ("awaiting turn", Some(grace.end())),

@@ -13,11 +13,11 @@ pub mod simulator;
 
 use std::time::Duration;
 
-use simulator::{Behaviour, Hook, World, report};
+use simulator::{Behaviour, Hook, Probing, World, report};
 use tenure_lifecycle::{
     Action, ContainerAction, ContainerEvent, ContainerIndex, ContainerKind, ContainerPlan, ContainerState,
     ContainerStatus, Event, ExitStatus, HandlerKind, HookOutcome, HookPoint, Phase, PodPlan, PodStatus,
-    Reason, Request, StartFailure, Terminated, Timestamp,
+    ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Reason, Request, StartFailure, Terminated, Timestamp,
 };
 use tenure_spec::RestartPolicy;
 pub use tenure_spec::RestartPolicy::{Always, Never, OnFailure};
@@ -77,6 +77,42 @@ pub fn hangs() -> Hook {
     }
 }
 
+/// A probe's failure.
+pub fn unhealthy() -> ProbeOutcome {
+    ProbeOutcome::Failed {
+        message: "no".to_owned(),
+    }
+}
+
+/// An execution of a probe that could not be carried out.
+pub fn errored() -> ProbeOutcome {
+    ProbeOutcome::Errored {
+        message: "cannot ask".to_owned(),
+    }
+}
+
+/// A probe with period 1 that succeeds at once and whose every result counts.
+pub fn probe() -> ProbePlan {
+    ProbePlan {
+        initial_delay: Duration::ZERO,
+        period: secs(1.0),
+        success_threshold: 1,
+        failure_threshold: 1,
+        grace: None,
+    }
+}
+
+/// Executions that take no time; each outcome holds from so many seconds after the program's start.
+pub fn goes(outcomes: &[(f64, ProbeOutcome)]) -> Probing {
+    Probing {
+        takes: Some(Duration::ZERO),
+        outcomes: outcomes
+            .iter()
+            .map(|(from, outcome)| (secs(*from), outcome.clone()))
+            .collect(),
+    }
+}
+
 pub fn runtime_error() -> StartFailure {
     StartFailure::Runtime {
         message: "no such file".to_owned(),
@@ -98,6 +134,7 @@ impl Sim {
                 restart: Never,
                 post_start: None,
                 pre_stop: None,
+                probes: ProbePlans::default(),
             },
             starts: vec![Behaviour::default()],
             own_policy: false,
@@ -142,6 +179,27 @@ impl Sim {
     pub fn pre_stop(mut self, kind: HandlerKind, hook: Hook) -> Self {
         self.plan.pre_stop = Some(kind);
         self.each(|start| start.pre_stop = hook.clone())
+    }
+
+    pub fn startup(mut self, plan: ProbePlan, probing: Probing) -> Self {
+        self.plan.probes.startup = Some(plan);
+        self.probing(ProbeKind::Startup, probing)
+    }
+
+    pub fn readiness(mut self, plan: ProbePlan, probing: Probing) -> Self {
+        self.plan.probes.readiness = Some(plan);
+        self.probing(ProbeKind::Readiness, probing)
+    }
+
+    pub fn liveness(mut self, plan: ProbePlan, probing: Probing) -> Self {
+        self.plan.probes.liveness = Some(plan);
+        self.probing(ProbeKind::Liveness, probing)
+    }
+
+    fn probing(self, kind: ProbeKind, probing: Probing) -> Self {
+        self.each(|start| {
+            start.probes.insert(kind, probing.clone());
+        })
     }
 
     pub fn create(self, takes: f64, failure: Option<StartFailure>) -> Self {
@@ -315,6 +373,14 @@ impl Life {
                     point: HookPoint::PreStop,
                 }
         })
+    }
+
+    pub fn probed(&self, name: &str, kind: ProbeKind) -> Vec<f64> {
+        self.ordered(name, |action| *action == ContainerAction::Probe { kind })
+    }
+
+    pub fn cancelled_probe(&self, name: &str, kind: ProbeKind) -> Vec<f64> {
+        self.ordered(name, |action| *action == ContainerAction::CancelProbe { kind })
     }
 
     pub fn cancelled(&self, name: &str) -> Vec<f64> {

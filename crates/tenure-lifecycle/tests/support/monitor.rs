@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tenure_lifecycle::{
-    Action, ContainerAction, ContainerEvent, ContainerKind, ContainerState, Event, HookPoint, Phase, PodPlan,
-    PodStatus, Reason, Rejected, Request, Timestamp,
+    Action, ContainerAction, ContainerEvent, ContainerKind, ContainerState, Event, HookOutcome, HookPoint,
+    Phase, PodPlan, PodStatus, ProbeKind, ProbeOutcome, Reason, Rejected, Request, Timestamp,
 };
 
 use super::simulator::Entry;
@@ -45,6 +45,12 @@ pub struct Start {
     /// Hooks run in this start, and those that have not reported.
     ran: Vec<HookPoint>,
     pub hooks_owed: Vec<HookPoint>,
+    /// Probes that have not reported, those told to end apart.
+    probes_owed: Vec<ProbeKind>,
+    probes_cancelled: Vec<ProbeKind>,
+    /// The program runs and postStart, if there is one, has returned well.
+    started: bool,
+    post_start_ok: bool,
     exited: bool,
     start_failed: bool,
     signalled: bool,
@@ -171,6 +177,18 @@ impl Monitor {
                 if *action == ContainerAction::Start {
                     assert_eq!(self.kill_by, None, "started after a stop was accepted");
                 }
+                let ending = self.kill_by.is_some();
+                let has_post_start = self.plan.containers[container.0].post_start.is_some();
+                if let ContainerAction::Probe { kind } = action {
+                    let start = &self.starts[container.0];
+                    let returned = start.post_start_ok || !has_post_start;
+                    assert!(
+                        start.started && returned,
+                        "{kind:?} probed before postStart returned"
+                    );
+                    let readiness = *kind == ProbeKind::Readiness;
+                    assert!(readiness || !ending, "{kind:?} probed after a stop was accepted");
+                }
                 self.starts[container.0].see_action(action);
             }
         }
@@ -243,6 +261,7 @@ impl Start {
     fn answers(&self, container: usize, good: &mut Vec<Event>, bad: &mut Vec<Event>) {
         use super::simulator::{event, report};
         use tenure_lifecycle::HookOutcome::{Cancelled, Failed, Succeeded};
+        self.probe_answers(container, good, bad);
         if self.create_owed {
             good.push(event(container, ContainerEvent::Created));
             bad.push(event(
@@ -291,6 +310,19 @@ impl Start {
         }
     }
 
+    fn probe_answers(&self, container: usize, good: &mut Vec<Event>, bad: &mut Vec<Event>) {
+        use super::simulator::event;
+        let told = |kind, outcome| event(container, ContainerEvent::ProbeFinished { kind, outcome });
+        for &kind in self.probes_owed.iter().chain(&self.probes_cancelled) {
+            let message = || "no".to_owned();
+            good.push(told(kind, ProbeOutcome::Succeeded));
+            bad.push(told(kind, ProbeOutcome::Failed { message: message() }));
+            bad.push(told(kind, ProbeOutcome::Failed { message: message() }));
+            bad.push(told(kind, ProbeOutcome::Errored { message: message() }));
+            bad.push(told(kind, ProbeOutcome::Cancelled));
+        }
+    }
+
     /// Only what was owed counts, as the contract says.
     fn see_event(&mut self, event: &ContainerEvent) {
         match event {
@@ -299,13 +331,25 @@ impl Start {
                 self.exists = true;
             }
             ContainerEvent::CreateFailed(_) if self.create_owed => self.create_owed = false,
-            ContainerEvent::Started if self.start_owed => self.start_owed = false,
+            ContainerEvent::Started if self.start_owed => {
+                self.start_owed = false;
+                self.started = true;
+            }
+            ContainerEvent::ProbeFinished { kind, outcome: _ } => {
+                self.probes_owed.retain(|owed| owed != kind);
+                self.probes_cancelled.retain(|owed| owed != kind);
+            }
             ContainerEvent::StartFailed(_) if self.start_owed => {
                 self.start_owed = false;
                 self.start_failed = true;
             }
             ContainerEvent::Exited(_) => self.exited |= self.exists || self.create_owed,
-            ContainerEvent::HookFinished { point, report: _ } => self.hooks_owed.retain(|owed| owed != point),
+            ContainerEvent::HookFinished { point, report } => {
+                if *point == HookPoint::PostStart && self.hooks_owed.contains(point) {
+                    self.post_start_ok = report.outcome == HookOutcome::Succeeded;
+                }
+                self.hooks_owed.retain(|owed| owed != point);
+            }
             ContainerEvent::Deleted | ContainerEvent::DeleteFailed { .. } if self.delete_owed => {
                 self.delete_owed = false;
                 self.exists = false;
@@ -353,6 +397,24 @@ impl Start {
                     "cancelled what does not run in {self:?}"
                 );
             }
+            ContainerAction::Probe { kind } => {
+                assert!(self.is_alive() && !self.killed, "{kind:?} probed in {self:?}");
+                let readiness = *kind == ProbeKind::Readiness;
+                let stopping = self.signalled || self.ran.contains(&HookPoint::PreStop);
+                assert!(readiness || !stopping, "{kind:?} probed in {self:?}");
+                let owed = self.probes_owed.iter().chain(&self.probes_cancelled);
+                assert!(
+                    owed.into_iter().all(|owed| owed != kind),
+                    "{kind:?} twice in {self:?}"
+                );
+                self.probes_owed.push(*kind);
+            }
+            ContainerAction::CancelProbe { kind } => {
+                let place = self.probes_owed.iter().position(|owed| owed == kind);
+                assert!(place.is_some(), "cancelled what does not run in {self:?}");
+                self.probes_owed.retain(|owed| owed != kind);
+                self.probes_cancelled.push(*kind);
+            }
             ContainerAction::SignalStop => {
                 assert!(self.is_alive(), "signal to the dead in {self:?}");
                 assert!(!self.signalled && !self.killed, "signal again in {self:?}");
@@ -365,7 +427,10 @@ impl Start {
             ContainerAction::Delete => {
                 assert!(self.exists && !self.delete_owed, "delete in {self:?}");
                 assert!(
-                    !self.start_owed && self.hooks_owed.is_empty(),
+                    !self.start_owed
+                        && self.hooks_owed.is_empty()
+                        && self.probes_owed.is_empty()
+                        && self.probes_cancelled.is_empty(),
                     "delete while owed in {self:?}"
                 );
                 assert!(!self.is_alive(), "delete of the living in {self:?}");

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use tenure_lifecycle::{
     Action, ContainerAction, ContainerEvent, ContainerIndex, Event, Exit, ExitStatus, HandlerKind,
-    HookOutcome, HookPoint, HookReport, PodMachine, PodPlan, PodStatus, Rejected, Request, StartFailure,
-    Timestamp,
+    HookOutcome, HookPoint, HookReport, PodMachine, PodPlan, PodStatus, ProbeKind, ProbeOutcome, Rejected,
+    Request, StartFailure, Timestamp,
 };
 
 /// How one start of a container behaves.
@@ -32,8 +32,19 @@ pub struct Behaviour {
     pub post_start: Hook,
     /// The preStop handler.
     pub pre_stop: Hook,
+    /// How the probes go, by kind; one that is not named succeeds at once.
+    pub probes: BTreeMap<ProbeKind, Probing>,
     /// How long `Delete` takes, and whether it fails.
     pub delete: (Duration, Option<String>),
+}
+
+/// How the executions of one probe go.
+#[derive(Debug, Clone)]
+pub struct Probing {
+    /// How long each takes; `None`: it never ends by itself.
+    pub takes: Option<Duration>,
+    /// What comes of one that begins so long after the program or later; in order.
+    pub outcomes: Vec<(Duration, ProbeOutcome)>,
 }
 
 /// How a handler behaves.
@@ -59,6 +70,7 @@ impl Default for Behaviour {
             on_signal: Some((Duration::ZERO, ExitStatus::Signal(15))),
             post_start: hook.clone(),
             pre_stop: hook,
+            probes: BTreeMap::new(),
             delete: (Duration::ZERO, None),
         }
     }
@@ -107,7 +119,9 @@ struct Container {
     /// Counts starts, so that what was meant for an earlier one does not touch a later one.
     start: usize,
     alive: bool,
+    began: Timestamp,
     hooks: Vec<HookPoint>,
+    probes: Vec<ProbeKind>,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +137,12 @@ enum Happening {
         start: usize,
         point: HookPoint,
         report: HookReport,
+    },
+    ProbeEnds {
+        container: usize,
+        start: usize,
+        kind: ProbeKind,
+        outcome: ProbeOutcome,
     },
 }
 
@@ -235,6 +255,16 @@ impl World {
                     self.end_hook(container, point, report);
                 }
             }
+            Happening::ProbeEnds {
+                container,
+                start,
+                kind,
+                outcome,
+            } => {
+                if self.containers[container].start == start {
+                    self.end_probe(container, kind, outcome);
+                }
+            }
         }
     }
 
@@ -279,6 +309,7 @@ impl World {
                 self.containers[container].alive = true;
             }
             ContainerAction::Start => {
+                self.containers[container].began = self.now;
                 let behaviour = self.behaviour(container);
                 let (takes, failure) = behaviour.start;
                 let fails = failure.is_some();
@@ -295,6 +326,10 @@ impl World {
             ContainerAction::RunHook { point } => self.run_hook(container, point),
             ContainerAction::CancelHook { point } => {
                 self.end_hook(container, point, report(HookOutcome::Cancelled));
+            }
+            ContainerAction::Probe { kind } => self.probe(container, kind),
+            ContainerAction::CancelProbe { kind } => {
+                self.end_probe(container, kind, ProbeOutcome::Cancelled);
             }
             ContainerAction::SignalStop => {
                 if let Some((after, status)) = self.behaviour(container).on_signal {
@@ -340,6 +375,38 @@ impl World {
                 Duration::ZERO,
                 ContainerEvent::HookFinished { point, report },
             );
+        }
+    }
+
+    fn probe(&mut self, container: usize, kind: ProbeKind) {
+        let probing = self.behaviour(container).probes.remove(&kind);
+        let probing = probing.unwrap_or(Probing {
+            takes: Some(Duration::ZERO),
+            outcomes: Vec::new(),
+        });
+        let world = &mut self.containers[container];
+        world.probes.push(kind);
+        let (start, age) = (world.start, self.now - world.began);
+        let outcomes = probing.outcomes.into_iter().rev();
+        let outcome = outcomes.into_iter().find(|(from, _)| *from <= age);
+        let outcome = outcome.map_or(ProbeOutcome::Succeeded, |(_, outcome)| outcome);
+        if let Some(takes) = probing.takes {
+            let happening = Happening::ProbeEnds {
+                container,
+                start,
+                kind,
+                outcome,
+            };
+            self.schedule(takes, happening);
+        }
+    }
+
+    fn end_probe(&mut self, container: usize, kind: ProbeKind, outcome: ProbeOutcome) {
+        let probes = &mut self.containers[container].probes;
+        if let Some(place) = probes.iter().position(|running| *running == kind) {
+            probes.remove(place);
+            let told = ContainerEvent::ProbeFinished { kind, outcome };
+            self.schedule_event(container, Duration::ZERO, told);
         }
     }
 

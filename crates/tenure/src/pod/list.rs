@@ -80,26 +80,22 @@ pub(super) fn shown_phase(pod: &Observed) -> String {
     }
 }
 
-/// `ready/all` of the app containers.
+/// `ready/all` of the app containers and sidecars, as kubectl counts them.
 pub(super) fn ready(pod: &Observed) -> String {
-    let inits = kubernetes::init_count(pod);
-    let apps = pod
-        .published
-        .iter()
-        .flat_map(|published| published.status.containers.iter().skip(inits));
-    let (ready, all) = apps.fold((0_usize, 0_usize), |(ready, all), app| {
-        (ready + usize::from(app.ready), all + 1)
-    });
-    match all {
-        0 => {
-            let declared = pod
-                .object
-                .pointer("/spec/containers")
-                .and_then(serde_json::Value::as_array);
-            format!("0/{}", declared.map_or(0, Vec::len))
-        }
-        _ => format!("{ready}/{all}"),
-    }
+    let list = |pointer| pod.object.pointer(pointer).and_then(serde_json::Value::as_array);
+    let inits = list("/spec/initContainers").into_iter().flatten();
+    let declared = list("/spec/containers").map_or(0, Vec::len);
+    let plain: Vec<bool> = inits
+        .map(|init| init.pointer("/restartPolicy").and_then(serde_json::Value::as_str) != Some("Always"))
+        .collect();
+    let sidecars = plain.iter().filter(|plain| !**plain).count();
+    let published = pod.published.iter();
+    let containers = published.flat_map(|published| &published.status.containers);
+    let counted = containers.zip(plain.iter().chain(std::iter::repeat(&false)));
+    let ready = counted
+        .filter(|(container, plain)| container.ready && !**plain)
+        .count();
+    format!("{ready}/{}", declared + sidecars)
 }
 
 /// Restarts of all containers together.

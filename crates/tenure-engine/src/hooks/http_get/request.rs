@@ -9,8 +9,24 @@ use tenure_spec::{HttpGet, Scheme};
 
 use super::HttpError;
 
-/// Names the client, as the kubelet does; programs look for the prefix (S15).
-const USER_AGENT: &str = "kube-lifecycle/1.37";
+/// Who asks. Programs look for the prefix of the client's name, which is the kubelet's (S15, `lifecycle-semantics 6.8`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agent {
+    /// A lifecycle handler.
+    Handler,
+    /// A probe.
+    Probe,
+}
+
+impl Agent {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Handler => "kube-lifecycle/1.37",
+            Self::Probe => "kube-probe/1.37",
+        }
+    }
+}
+
 /// Headers that say how the message is framed: ours to say, and the message has no body.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "trailer"];
 
@@ -26,11 +42,12 @@ pub(super) struct Target {
     /// Path and query.
     path: String,
     headers: Vec<(String, String)>,
+    agent: Agent,
 }
 
 impl Target {
     /// The goal that a manifest names; the default host is the pod itself.
-    pub(super) fn of(get: &HttpGet) -> Self {
+    pub(super) fn of(get: &HttpGet, agent: Agent) -> Self {
         let host = get
             .host
             .as_deref()
@@ -50,6 +67,7 @@ impl Target {
             authority,
             path: escape(&get.path),
             headers: get.headers.clone(),
+            agent,
         }
     }
 
@@ -146,7 +164,7 @@ impl Target {
             .unwrap_or(&self.authority);
         let mut request = Request::get(&self.path).header("Host", host);
         // Given but empty takes the default away.
-        for (name, default) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
+        for (name, default) in [("User-Agent", self.agent.name()), ("Accept", "*/*")] {
             match self.first(name) {
                 None => request = request.header(name, default),
                 Some("") => {}
@@ -240,13 +258,14 @@ mod tests {
     use super::*;
 
     fn target(path: &str) -> Target {
-        Target::of(&HttpGet {
+        let get = HttpGet {
             host: Some("example.test".to_owned()),
             port: PortRef(8080),
             scheme: Scheme::Http,
             path: path.to_owned(),
             headers: vec![("Host".to_owned(), "other.test".to_owned())],
-        })
+        };
+        Target::of(&get, Agent::Handler)
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! The four probes against programs and servers of this process.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::mpsc;
+
+use tenure_spec::{PortRef, Scheme};
+use tenure_supervise::pidfd::PidFd;
+
+use super::*;
+use crate::hooks::exec_tests::{Here, block_on, context};
+
+fn probe(action: ProbeAction) -> Probe {
+    Probe {
+        action,
+        initial_delay_seconds: 0,
+        timeout_seconds: 1,
+        period_seconds: 10,
+        success_threshold: 1,
+        failure_threshold: 3,
+        termination_grace_period_seconds: None,
+    }
+}
+
+fn shell(script: &str) -> ProbeAction {
+    ProbeAction::Exec {
+        command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+    }
+}
+
+/// Executes a probe that nobody cancels.
+fn outcome_by(runtime: &Rc<Here>, action: ProbeAction) -> ProbeOutcome {
+    let (_keep, cancel) = oneshot::channel();
+    block_on(run(probe(action), context(runtime), cancel))
+}
+
+fn outcome(action: ProbeAction) -> ProbeOutcome {
+    outcome_by(&Rc::default(), action)
+}
+
+fn failure(message: &str) -> ProbeOutcome {
+    ProbeOutcome::Failed {
+        message: message.to_owned(),
+    }
+}
+
+#[test]
+fn an_exec_probe_succeeds_with_0_and_its_failure_tells_what_it_wrote() {
+    assert_eq!(outcome(shell("echo fine")), ProbeOutcome::Succeeded);
+    assert_eq!(
+        outcome(shell("echo not yet; exit 7")),
+        failure("exited with code 7: not yet")
+    );
+    assert_eq!(outcome(shell("exit 1")), failure("exited with code 1"));
+}
+
+#[test]
+fn s91_an_exec_probe_that_outlasts_its_limit_has_failed_and_is_killed() {
+    let runtime = Rc::new(Here::default());
+    let text = "command \"/bin/sh -c echo waiting; exec sleep 1000\" timed out after 1 s: waiting";
+    assert_eq!(
+        outcome_by(&runtime, shell("echo waiting; exec sleep 1000")),
+        failure(text)
+    );
+    // Reaped.
+    assert!(PidFd::open(runtime.started.get().unwrap()).is_err());
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_an_error_and_no_failure() {
+    let command = vec!["/nope".to_owned()];
+    match outcome(ProbeAction::Exec { command }) {
+        ProbeOutcome::Errored { message } => assert!(message.contains("/nope"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_probe_says_is_cut_to_a_kilobyte() {
+    match outcome(shell("yes | head -c 100000; exit 1")) {
+        ProbeOutcome::Failed { message } => assert!(message.len() < 1100, "{}", message.len()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_cancel_ends_whatever_runs() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for action in [shell("exec sleep 1000"), get(port)] {
+        let outcome = block_on(async {
+            let (cancel, cancelled) = oneshot::channel();
+            let cancelling = async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                cancel.send(()).unwrap();
+            };
+            let context = context(&Rc::default());
+            tokio::join!(run(probe(action), context, cancelled), cancelling).0
+        });
+        assert_eq!(outcome, ProbeOutcome::Cancelled);
+    }
+}
+
+fn get(port: u16) -> ProbeAction {
+    ProbeAction::HttpGet(HttpGet {
+        host: None,
+        port: PortRef(port),
+        scheme: Scheme::Http,
+        path: "/healthz".to_owned(),
+        headers: vec![("X-From".to_owned(), "probe".to_owned())],
+    })
+}
+
+/// Asks a server that answers so; gives the outcome and the request.
+fn asked(answer: &str) -> (ProbeOutcome, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = answer.to_owned();
+    let (sender, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 2048];
+        let count = stream.read(&mut request).unwrap();
+        sender
+            .send(String::from_utf8_lossy(&request[..count]).into_owned())
+            .unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    (outcome(get(port)), requests.recv().unwrap())
+}
+
+#[test]
+fn an_http_probe_goes_by_the_status() {
+    let status = |status: &str| asked(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")).0;
+    assert_eq!(status("200 OK"), ProbeOutcome::Succeeded);
+    assert_eq!(status("204 None"), ProbeOutcome::Succeeded);
+    for bad in ["404 No", "500 No", "199 No"] {
+        if let ProbeOutcome::Failed { message } = status(bad) {
+            assert!(
+                message.contains("statuscode") || message.contains("no answer"),
+                "{message}"
+            );
+        } else {
+            panic!("{bad}");
+        }
+    }
+}
+
+#[test]
+fn s92_a_redirect_to_another_host_is_a_success_with_a_warning() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n";
+    match asked(answer).0 {
+        ProbeOutcome::Warned { message } => assert!(message.contains("302"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_http_probe_names_itself_and_sends_the_headers_listed() {
+    let (_, request) = asked("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let request = request.to_lowercase();
+    assert!(request.starts_with("get /healthz http/1.1\r\n"), "{request}");
+    for header in ["user-agent: kube-probe/", "accept: */*", "x-from: probe"] {
+        assert!(request.contains(header), "{request}");
+    }
+}
+
+#[test]
+fn a_network_probe_that_gets_no_connection_or_no_answer_has_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert_eq!(outcome(get(port)), failure("no answer within 1 s"));
+    drop(listener);
+    for action in [get(port), ProbeAction::TcpSocket { host: None, port }] {
+        match outcome(action) {
+            ProbeOutcome::Failed { message } => assert!(message.contains("cannot connect"), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_tcp_probe_succeeds_when_it_is_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for host in [None, Some("localhost".to_owned())] {
+        assert_eq!(
+            outcome(ProbeAction::TcpSocket { host, port }),
+            ProbeOutcome::Succeeded
+        );
+    }
+}
