@@ -82,7 +82,7 @@ fn s54_the_sidecars_pre_stops_begin_together_and_term_keeps_its_order() {
         let events = pod.events_of("HookStarted").into_iter();
         events
             .filter(|event| event.container.as_deref() == Some(name))
-            .last()
+            .next_back()
             .unwrap()
             .time
     };

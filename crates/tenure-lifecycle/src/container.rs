@@ -311,9 +311,11 @@ impl ContainerMachine {
 
     /// The state's name, as in the table of this module's documentation.
     pub fn state(&self) -> StateName {
-        match self.state.name() {
-            StateName::Running if !self.probers.is_good(ProbeKind::Startup) => StateName::StartingUp,
-            name => name,
+        let name = self.state.name();
+        if name == StateName::Running && !self.probers.is_good(ProbeKind::Startup) {
+            StateName::StartingUp
+        } else {
+            name
         }
     }
 

@@ -95,7 +95,9 @@ fn errored(message: String) -> ProbeOutcome {
 /// The beginning of what there is to say.
 fn cut(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        let is_boundary = |at: &usize| message.is_char_boundary(*at);
+        let end = (0..=LONGEST_MESSAGE).rev().find(is_boundary).unwrap_or(0);
+        message.truncate(end);
         message.push('…');
     }
     message
