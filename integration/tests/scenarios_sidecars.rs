@@ -79,10 +79,9 @@ fn s54_the_sidecars_pre_stops_begin_together_and_term_keeps_its_order() {
     pod.stop(&[]).outcome.ok();
     pod.finish().ok();
     let hook = |name: &str| {
-        let events = pod.events_of("HookStarted").into_iter();
+        let mut events = pod.events_of("HookStarted").into_iter();
         events
-            .filter(|event| event.container.as_deref() == Some(name))
-            .next_back()
+            .rfind(|event| event.container.as_deref() == Some(name))
             .unwrap()
             .time
     };

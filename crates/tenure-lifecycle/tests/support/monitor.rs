@@ -397,24 +397,8 @@ impl Start {
                     "cancelled what does not run in {self:?}"
                 );
             }
-            ContainerAction::Probe { kind } => {
-                assert!(self.is_alive() && !self.killed, "{kind:?} probed in {self:?}");
-                let readiness = *kind == ProbeKind::Readiness;
-                let stopping = self.signalled || self.ran.contains(&HookPoint::PreStop);
-                assert!(readiness || !stopping, "{kind:?} probed in {self:?}");
-                let owed = self.probes_owed.iter().chain(&self.probes_cancelled);
-                assert!(
-                    owed.into_iter().all(|owed| owed != kind),
-                    "{kind:?} twice in {self:?}"
-                );
-                self.probes_owed.push(*kind);
-            }
-            ContainerAction::CancelProbe { kind } => {
-                let place = self.probes_owed.iter().position(|owed| owed == kind);
-                assert!(place.is_some(), "cancelled what does not run in {self:?}");
-                self.probes_owed.retain(|owed| owed != kind);
-                self.probes_cancelled.push(*kind);
-            }
+            ContainerAction::Probe { kind } => self.see_probe(*kind),
+            ContainerAction::CancelProbe { kind } => self.see_probe_cancelled(*kind),
             ContainerAction::SignalStop => {
                 assert!(self.is_alive(), "signal to the dead in {self:?}");
                 assert!(!self.signalled && !self.killed, "signal again in {self:?}");
@@ -424,24 +408,45 @@ impl Start {
                 assert!(self.exists, "kill of nothing in {self:?}");
                 self.killed = true;
             }
-            ContainerAction::Delete => {
-                assert!(self.exists && !self.delete_owed, "delete in {self:?}");
-                assert!(
-                    !self.start_owed
-                        && self.hooks_owed.is_empty()
-                        && self.probes_owed.is_empty()
-                        && self.probes_cancelled.is_empty(),
-                    "delete while owed in {self:?}"
-                );
-                assert!(!self.is_alive(), "delete of the living in {self:?}");
-                let told = if self.start_failed { 0..=1 } else { 1..=1 };
-                assert!(
-                    told.contains(&self.exits_told),
-                    "exit told {} times in {self:?}",
-                    self.exits_told
-                );
-                self.delete_owed = true;
-            }
+            ContainerAction::Delete => self.see_delete(),
         }
+    }
+
+    fn see_probe(&mut self, kind: ProbeKind) {
+        assert!(self.is_alive() && !self.killed, "{kind:?} probed in {self:?}");
+        let stopping = self.signalled || self.ran.contains(&HookPoint::PreStop);
+        assert!(
+            kind == ProbeKind::Readiness || !stopping,
+            "{kind:?} probed in {self:?}"
+        );
+        let mut owed = self.probes_owed.iter().chain(&self.probes_cancelled);
+        assert!(owed.all(|owed| *owed != kind), "{kind:?} twice in {self:?}");
+        self.probes_owed.push(kind);
+    }
+
+    fn see_probe_cancelled(&mut self, kind: ProbeKind) {
+        let runs = self.probes_owed.contains(&kind);
+        assert!(runs, "cancelled what does not run in {self:?}");
+        self.probes_owed.retain(|owed| *owed != kind);
+        self.probes_cancelled.push(kind);
+    }
+
+    fn see_delete(&mut self) {
+        assert!(self.exists && !self.delete_owed, "delete in {self:?}");
+        assert!(
+            !self.start_owed
+                && self.hooks_owed.is_empty()
+                && self.probes_owed.is_empty()
+                && self.probes_cancelled.is_empty(),
+            "delete while owed in {self:?}"
+        );
+        assert!(!self.is_alive(), "delete of the living in {self:?}");
+        let told = if self.start_failed { 0..=1 } else { 1..=1 };
+        assert!(
+            told.contains(&self.exits_told),
+            "exit told {} times in {self:?}",
+            self.exits_told
+        );
+        self.delete_owed = true;
     }
 }
