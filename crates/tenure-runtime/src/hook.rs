@@ -100,57 +100,75 @@ impl Point {
         list.into_iter().flatten().enumerate().map(move |(index, hook)| {
             let path = hook.path().display().to_string();
             tracing::debug!(kind = self.name(), index, path, "running hook");
-            run(hook, state.as_deref().unwrap_or_default(), directory).map_err(|reason| Failure::Hook {
-                kind: self.name().to_owned(),
-                index,
-                path,
-                reason,
-            })
+            self.execute(hook, state.as_deref().unwrap_or_default(), directory)
+                .map_err(|reason| Failure::Hook {
+                    kind: self.name().to_owned(),
+                    index,
+                    path,
+                    reason,
+                })
         })
     }
-}
 
-/// Runs one hook to its end, at the latest to the end of its time. Tells why it failed.
-fn run(hook: &Hook, state: &str, directory: &Path) -> Result<(), String> {
-    let mut child =
-        spawn(hook, state, directory).map_err(|e| format!("cannot execute it: {}", reason_of(&e)))?;
-    let status =
-        wait(&mut child, hook.timeout()).map_err(|e| format!("cannot wait for it: {}", reason_of(&e)))?;
-    match status {
-        None => {
-            let seconds = hook.timeout().unwrap_or_default();
-            Err(format!(
-                "it ran longer than its timeout of {seconds} s and was killed"
-            ))
+    /// Runs one hook to its end, at the latest to the end of its time. Tells why it failed.
+    fn execute(self, hook: &Hook, state: &str, directory: &Path) -> Result<(), String> {
+        let mut child = self
+            .spawn(hook, state, directory)
+            .map_err(|e| format!("cannot execute it: {}", reason_of(&e)))?;
+        let status =
+            wait(&mut child, hook.timeout()).map_err(|e| format!("cannot wait for it: {}", reason_of(&e)))?;
+        match status {
+            None => {
+                let seconds = hook.timeout().unwrap_or_default();
+                Err(format!(
+                    "it ran longer than its timeout of {seconds} s and was killed"
+                ))
+            }
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(match (status.code(), status.signal()) {
+                (Some(code), _) => format!("hook command exited with non-zero exit code: {code}"),
+                (None, signal) => format!("hook command was killed by signal {}", signal.unwrap_or_default()),
+            }),
         }
-        Some(status) if status.success() => Ok(()),
-        Some(status) => Err(match (status.code(), status.signal()) {
-            (Some(code), _) => format!("hook command exited with non-zero exit code: {code}"),
-            (None, signal) => format!("hook command was killed by signal {}", signal.unwrap_or_default()),
-        }),
+    }
+
+    /// Starts a hook.
+    fn spawn(self, hook: &Hook, state: &str, directory: &Path) -> std::io::Result<Child> {
+        let mut command = Command::new(hook.path());
+        match hook.args().as_deref().and_then(|a| a.split_first()) {
+            Some((name, args)) => command.arg0(name).args(args),
+            None => command.arg0(hook.path()),
+        };
+        let variables = hook.env().iter().flatten().filter_map(|v| v.split_once('='));
+        command.env_clear().envs(variables).current_dir(directory);
+        command
+            .stdin(state_to_read(state)?)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
+        if !matches!(self, Self::CreateContainer | Self::StartContainer) {
+            // A foreground `run` has signals blocked that it forwards; hooks must not inherit that. Init has none, and may
+            // be under a filter that forbids what this takes.
+            sys::with_default_signals(&mut command);
+        }
+        command.spawn()
     }
 }
 
-/// Starts a hook. It reads the container's state from a file in memory: one that does not read cannot hold us up, as
-/// it could with a pipe.
-fn spawn(hook: &Hook, state: &str, directory: &Path) -> std::io::Result<Child> {
-    let mut stdin = File::from(rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?);
-    stdin.write_all(state.as_bytes())?;
-    stdin.rewind()?;
-    let mut command = Command::new(hook.path());
-    match hook.args().as_deref().and_then(|a| a.split_first()) {
-        Some((name, args)) => command.arg0(name).args(args),
-        None => command.arg0(hook.path()),
-    };
-    let variables = hook.env().iter().flatten().filter_map(|v| v.split_once('='));
-    command.env_clear().envs(variables).current_dir(directory);
-    command
-        .stdin(stdin)
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
-    // A foreground `run` has signals blocked that it forwards; hooks must not inherit that.
-    sys::with_default_signals(&mut command);
-    command.spawn()
+/// What a pipe holds at the least, in bytes: so much can be written before anybody reads.
+const PIPE_SIZE: usize = 4096;
+
+/// The container's state, to be read by a hook. One that does not read it cannot hold us up: what a pipe might not
+/// hold is in a file in memory. Pipes come first, for the container's filter may forbid such files.
+fn state_to_read(state: &str) -> std::io::Result<Stdio> {
+    if state.len() <= PIPE_SIZE {
+        let (reader, mut writer) = std::io::pipe()?;
+        writer.write_all(state.as_bytes())?;
+        return Ok(reader.into());
+    }
+    let mut file = File::from(rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?);
+    file.write_all(state.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// Waits for a hook's end, and brings it about when its time is over (`None`).

@@ -26,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("fault_10_a_frozen_cgroup_is_refused", frozen_cgroup),
     ("fault_10_a_cgroup_with_processes_is_refused", occupied_cgroup),
     ("fault_10_sub_cgroups_are_removed", sub_cgroups),
+    ("fault_10_an_update_leaves_device_rules_alone", update_and_devices),
     (
         "fault_10_a_user_namespace_does_not_need_the_systemd_driver",
         user_namespace,
@@ -201,4 +202,30 @@ fn rdma() {
     assert_ne!(outcome.code, 0);
     assert!(outcome.stderr.contains("rdma"), "{}", outcome.stderr);
     world.leaves_nothing();
+}
+
+/// The library writes the rules anew, from nothing but the update: what was allowed is denied, or the other way round.
+fn update_and_devices() {
+    let mut world = World::new("echo ready; sleep 100");
+    let all = json!(["CAP_MKNOD", "CAP_SYSLOG"]);
+    for set in ["bounding", "effective", "permitted"] {
+        world.set(&format!("/process/capabilities/{set}"), all.clone());
+    }
+    world.set(
+        "/linux/resources",
+        json!({"devices": [{"allow": true, "type": "c", "major": 1, "minor": 11, "access": "r"}]}),
+    );
+    world.create();
+    world.op("start", &[]).ok();
+    world.wait_for("ready");
+    let opens = |world: &World| {
+        let script = "rm -f /k /m; mknod /k c 1 11; mknod /m c 1 1; (: </k) 2>/dev/null && echo log; \
+            (: </m) 2>/dev/null && echo memory; true";
+        world.op("exec", &["--", "sh", "-c", script]).ok()
+    };
+    assert_eq!(opens(&world), "log\n");
+    world
+        .op("update", &[r#"{"pids":{"limit":50},"devices":[{"allow":true}]}"#])
+        .ok();
+    assert_eq!(opens(&world), "log\n");
 }

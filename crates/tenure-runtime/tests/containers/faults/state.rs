@@ -42,6 +42,10 @@ pub(crate) const TESTS: &[Test] = &[
         hooks_get_their_signals,
     ),
     (
+        "fault_12_a_hook_in_the_container_needs_no_unusual_call",
+        hooks_under_a_filter,
+    ),
+    (
         "fault_13_the_runtimes_own_program_cannot_be_overwritten",
         own_program,
     ),
@@ -177,6 +181,23 @@ fn hooks_are_timed() {
         assert!(begin.elapsed() < std::time::Duration::from_secs(20));
         world.leaves_nothing();
     }
+}
+
+/// A hook in the container is under its filter, as in runc; what runs it must not need more than it did.
+fn hooks_under_a_filter() {
+    let mut world = World::new("true");
+    let names = json!(["memfd_create", "pidfd_open", "socketpair"]);
+    world.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": names, "action": "SCMP_ACT_KILL_PROCESS"}]}),
+    );
+    fs::write(world.rootfs().join("hook"), "#!/bin/sh\ncat >/told\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(world.rootfs().join("hook"), executable).unwrap();
+    world.config["hooks"] = json!({"startContainer": [{"path": "/hook", "env": ["PATH=/bin"]}]});
+    world.op("run", &[]).ok();
+    let told = fs::read_to_string(world.rootfs().join("told")).unwrap();
+    assert!(told.contains(&world.id), "{told}");
 }
 
 /// A foreground `run` blocks the signals it forwards; the library's hooks would inherit that.
