@@ -1,5 +1,6 @@
 //! The last steps before a program, for init and for exec alike: who it is, what it may, where it stands.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -214,12 +215,9 @@ fn become_user(process: &Process) -> Result<(), Failure> {
     drop_bounding(mask(sets.bounding())).map_err(Failure::step("drop capabilities from the bounding set"))?;
     rustix::thread::set_keep_capabilities(true).map_err(Failure::step("keep capabilities"))?;
     let user = process.user();
-    let groups: Vec<Gid> = user
-        .additional_gids()
-        .iter()
-        .flatten()
-        .map(|g| Gid::from_raw(*g))
-        .collect();
+    // An engine may name a group twice; the kernel would keep it twice.
+    let groups: BTreeSet<u32> = user.additional_gids().iter().flatten().copied().collect();
+    let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
     match rustix::thread::set_thread_groups(&groups) {
         // Without additional groups, a user namespace that forbids setgroups is no obstacle.
         Err(Errno::PERM) if groups.is_empty() => {}

@@ -104,7 +104,7 @@ fn identity() {
     let told = output(script, |w| {
         w.set(
             "/process/user",
-            json!({"uid": 7, "gid": 8, "additionalGids": [9, 10]}),
+            json!({"uid": 7, "gid": 8, "additionalGids": [10, 9, 10]}),
         );
     });
     // Without ambient ones, a user that is not root loses them on exec.

@@ -1,0 +1,314 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154 # Single quotes hold programs for containers; variables are those of engine-test.
+# Sourced by engine-test: containerd and its shim for runc, io.containerd.runc.v2, through ctr.
+
+# The namespace is also where the cgroups of its containers are.
+ctr_command=("$(command -v ctr)" --address "$work/containerd.sock" --namespace "$parent")
+
+# Every call of ctr here, bounded in time.
+ctr() {
+  limited "${ctr_command[@]}" "$@"
+}
+
+# The words that make ctr run a container of the image by the runtime that is tested.
+run_command=(run --runtime io.containerd.runc.v2 --runc-binary "$runtime")
+
+# Runs a container that is removed at its end: options, then its name and its program.
+run() {
+  ctr "${run_command[@]}" --rm "$@"
+}
+
+# Starts a container in the background that stays, named last; options come before.
+start_box() {
+  ctr "${run_command[@]}" --detach "${@:1:$#-1}" "$image" "${!#}" sleep 1000
+}
+
+remove() {
+  ctr tasks kill --signal KILL "$1" || true
+  until_true 10 is_task "$1" STOPPED
+  ctr tasks delete "$1" || true
+  ctr containers delete "$1"
+}
+
+is_task() {
+  ctr tasks list | awk -v name="$1" -v status="$2" '$1 == name && $3 == status { found = 1 } END { exit !found }'
+}
+
+task_pid() {
+  ctr tasks list | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+# What the cgroups of a container allow: memory, processor time in a period, processes.
+limits_of() {
+  local group=/sys/fs/cgroup/$parent/$1
+  if [ -e "$group/memory.max" ]; then
+    cat "$group/memory.max" && cut -d' ' -f1 "$group/cpu.max" && cat "$group/pids.max"
+  else
+    cat "/sys/fs/cgroup/memory/$parent/$1/memory.limit_in_bytes" "/sys/fs/cgroup/cpu/$parent/$1/cpu.cfs_quota_us" \
+      "/sys/fs/cgroup/pids/$parent/$1/pids.max"
+  fi
+}
+
+# Runs a program in a container: options, then the container and the program.
+execute() {
+  ctr tasks exec --exec-id "exec-$BASHPID-$RANDOM" "$@"
+}
+
+start_daemon() {
+  containerd --config "$work/config.toml" >>"$work/containerd.log" 2>&1 &
+  echo $! >"$work/containerd.pid"
+  until_true 30 ctr version
+}
+
+start_engine() {
+  mkdir "$work/shared"
+  cat >"$work/config.toml" <<TOML
+version = 2
+root = "$work/root"
+state = "$work/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs"]
+[grpc]
+  address = "$work/containerd.sock"
+TOML
+  start_daemon || { tail -n 20 "$work/containerd.log"; return 1; }
+  ctr images import "$work/image.tar" >/dev/null
+  "${ctr_command[@]}" events >"$work/events" &
+  start_box --memory-limit 67108864 box
+}
+
+stop_engine() {
+  local name
+  for name in $(ctr tasks list --quiet); do remove "$name" >/dev/null 2>&1 || true; done
+  kill "$(cat "$work/containerd.pid")"
+}
+
+# Whether the events of a container, named first, hold the topic.
+has_event() {
+  grep -F "\"$1\"" "$work/events" | grep -qF " $2 "
+}
+
+check_run_passes_the_exit_code_on() {
+  exits 0 run "$image" zero true
+  exits 3 run "$image" three sh -c 'exit 3'
+}
+
+check_run_of_a_missing_program_says_so() {
+  holds "$(exits 1 run "$image" missing no-such-program)" 'executable file not found in $PATH'
+  holds "$(exits 1 run "$image" missing /no/such/program)" "no such file or directory"
+}
+
+check_run_of_what_is_no_program_says_so() {
+  holds "$(exits 1 run "$image" plain /data/plain)" "permission denied"
+}
+
+check_a_failed_run_leaves_nothing() {
+  exits 1 run "$image" failing no-such-program
+  same "$(ctr tasks list --quiet | grep failing || true; ctr containers list --quiet | grep failing || true)" ""
+  same "$(find /sys/fs/cgroup -type d -path "*/$parent/failing"; ls "$work/state/io.containerd.runtime.v2.task/$parent")" box
+}
+
+check_run_gives_environment_and_directory() {
+  same "$(run --env GIVEN='two words' --cwd /data "$image" given sh -c 'echo "$FROM_IMAGE $GIVEN $(pwd)"')" \
+    "yes two words /data"
+}
+
+check_mounts_and_a_read_only_root() {
+  same "$(run --read-only --mount "type=bind,src=$work/shared,dst=/data,options=rbind:rw" "$image" mounted sh -c \
+    'echo inside >/data/out; echo >/home/new || echo refused' 2>/dev/null)" refused
+  same "$(cat "$work/shared/out")" inside
+}
+
+check_capabilities_are_what_was_asked_for() {
+  local show='grep -E "^CapEff" /proc/self/status | cut -f2'
+  holds "$(run --cap-add CAP_SYS_ADMIN --cap-drop CAP_CHOWN "$image" capable sh -c "$show")" a82425fa
+  same "$(run --privileged "$image" privileged sh -c "$show")" "$(sed -n 's/^CapBnd:\t//p' /proc/self/status)"
+}
+
+check_limits_are_set() {
+  start_box --memory-limit 67108864 --cpus 0.5 bounded
+  same "$(limits_of bounded | head -n 2)" $'67108864\n50000'
+  remove bounded
+}
+
+check_a_seccomp_profile_is_in_force() {
+  holds "$(run --seccomp "$image" filtered grep '^Seccomp:' /proc/self/status)" 2
+  holds "$(exits 1 run --seccomp "$image" filtered unshare --user true)" "Operation not permitted"
+}
+
+check_standard_streams_lose_nothing() {
+  same "$(run "$image" long seq 200000 | sha256sum)" "$(seq 200000 | sha256sum)"
+  same "$(run "$image" errors sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)" err
+}
+
+check_run_on_a_terminal_that_changes_its_size() {
+  local output
+  output=$(exits 5 terminal 24 80 expect='24 80' size=40x120 expect='40 120' raw='\x03' -- \
+    "${ctr_command[@]}" "${run_command[@]}" --rm --tty "$image" terminal sh -c "$show_size")
+  holds "$output" /dev/pts/0
+}
+
+check_exec_passes_the_exit_code_on() {
+  same "$(execute box echo inside)" inside
+  exits 8 execute box sh -c 'exit 8'
+  same "$(execute --user 1000:1000 --cwd /data box sh -c 'echo $(id -u) $(pwd)')" "1000 /data"
+}
+
+check_exec_that_cannot_start_says_why() {
+  holds "$(exits 1 execute box no-such-program)" 'executable file not found in $PATH'
+  holds "$(exits 1 execute box /data/plain)" "permission denied"
+}
+
+check_exec_on_a_terminal() {
+  local output
+  output=$(exits 5 terminal 31 99 expect='31 99' size=44x111 expect='44 111' raw='\x03' -- \
+    "${ctr_command[@]}" tasks exec --exec-id typed --tty box sh -c "$show_size")
+  holds "$output" /dev/pts/
+}
+
+check_exec_detached_goes_on_alone() {
+  execute --detach box sh -c 'sleep 0.2; echo done >/tmp/detached'
+  until_true 10 execute box test -s /tmp/detached
+}
+
+check_exec_is_in_the_containers_namespaces_and_cgroups() {
+  same "$(execute box sh -c 'cd /proc/self/ns; for kind in ipc mnt net pid uts; do readlink $kind; done')" \
+    "$(cd "/proc/$(task_pid box)/ns" && readlink ipc mnt net pid uts)"
+  same "$(execute box sort /proc/self/cgroup)" "$(execute box sort /proc/1/cgroup)"
+}
+
+check_many_execs_at_once() {
+  local number pids=()
+  for number in 1 2 3 4 5 6 7 8; do
+    exits "$number" execute box sh -c "exit $number" &
+    pids+=($!)
+  done
+  for number in "${pids[@]}"; do wait "$number"; done
+}
+
+check_tasks_are_listed_with_their_processes() {
+  is_task box RUNNING
+  holds "$(ctr tasks ps box)" "$(task_pid box)"
+}
+
+check_kill_sends_signals() {
+  ctr "${run_command[@]}" --detach --mount "type=bind,src=$work/shared,dst=/data,options=rbind:rw" "$image" signalled \
+    sh -c 'trap "exit 7" TERM; echo >/data/ready; while :; do sleep 0.05; done'
+  until_true 10 test -e "$work/shared/ready"
+  ctr tasks kill --signal TERM signalled
+  until_true 10 is_task signalled STOPPED
+  holds "$(ctr tasks delete signalled 2>&1)" "exit code 7"
+  ctr containers delete signalled
+}
+
+check_kill_reaches_every_process() {
+  start_box doomed
+  execute --detach doomed sleep 996
+  ctr tasks kill --all --signal KILL doomed
+  until_true 10 is_task doomed STOPPED
+  holds "$(ctr tasks delete doomed 2>&1)" "exit code 137"
+  ctr containers delete doomed
+}
+
+check_a_stopped_task_can_be_started_again() {
+  start_box again
+  ctr tasks kill --signal KILL again
+  until_true 10 is_task again STOPPED
+  holds "$(ctr tasks delete again 2>&1)" "exit code 137"
+  ctr tasks start --detach again
+  is_task again RUNNING
+  remove again
+}
+
+check_pause_freezes_and_resume_goes_on() {
+  start_box paused
+  ctr tasks pause paused
+  is_task paused PAUSED
+  exits 1 execute paused true
+  ctr tasks resume paused
+  is_task paused RUNNING
+  execute paused true
+  remove paused
+}
+
+check_metrics_tell_memory_and_processes() {
+  local metrics
+  metrics=$(ctr tasks metrics box)
+  holds "$metrics" box
+  holds "$metrics" memory
+  holds "$(ctr tasks metrics --format json box)" 67108864
+}
+
+check_update_changes_limits() {
+  start_box --memory-limit 67108864 updated
+  limited python3 "$here/shim_update.py" "$(cat "$work/state/io.containerd.runtime.v2.task/$parent/updated/address")" updated \
+    '{"memory":{"limit":100663296,"swap":100663296},"cpu":{"quota":25000,"period":100000},"pids":{"limit":44}}'
+  same "$(limits_of updated)" $'100663296\n25000\n44'
+  remove updated
+}
+
+check_events_tell_the_life() {
+  run "$image" eventful true
+  local topic
+  for topic in create start exit delete; do
+    until_true 10 has_event eventful "/tasks/$topic"
+  done
+}
+
+check_events_tell_of_too_little_memory() {
+  exits 137 run --memory-limit 16777216 "$image" hungry sh -c "$eat_memory"
+  until_true 10 has_event hungry /tasks/oom
+}
+
+check_a_checkpoint_is_refused_and_harms_nothing() {
+  command -v criu >/dev/null && return
+  exits 1 ctr tasks checkpoint box
+  is_task box RUNNING
+  execute box true
+}
+
+check_a_killed_init_is_noticed() {
+  start_box murdered
+  kill -KILL "$(task_pid murdered)"
+  until_true 10 is_task murdered STOPPED
+  holds "$(ctr tasks delete murdered 2>&1)" "exit code 137"
+  ctr containers delete murdered
+}
+
+check_a_killed_shim_takes_its_container_along() {
+  local pid
+  start_box orphan
+  pid=$(task_pid orphan)
+  kill -KILL "$(ps -o ppid= -p "$pid" | tr -d ' ')"
+  until_true 10 test ! -e "/proc/$pid"
+  until_true 10 sh -c "[ -z \"\$(find /sys/fs/cgroup -type d -path '*/$parent/orphan')\" ]"
+  ctr tasks delete orphan || true
+  ctr containers delete orphan
+}
+
+check_containers_outlive_the_daemon() {
+  local pid
+  pid=$(task_pid box)
+  kill -KILL "$(cat "$work/containerd.pid")"
+  start_daemon
+  same "$(task_pid box)" "$pid"
+  is_task box RUNNING
+  exits 2 execute box sh -c 'exit 2'
+}
+
+check_many_containers_at_once() {
+  local number pids=()
+  for number in 1 2 3 4 5 6 7 8 9 10; do
+    exits "$number" run "$image" "many-$number" sh -c "sleep 0.2; exit $number" &
+    pids+=($!)
+  done
+  for number in "${pids[@]}"; do wait "$number"; done
+}
+
+check_nothing_is_left_of_removed_containers() {
+  remove box
+  same "$(ctr containers list --quiet)" ""
+  until_true 10 gone containerd-shim
+  same "$(find /run/containerd/runc "$work/state" -name state.json 2>/dev/null
+    find /sys/fs/cgroup -mindepth 1 -type d -path "*/$parent/*")" ""
+}

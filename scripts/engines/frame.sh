@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2016,SC2154 # It shares variables with engine-test; single quotes hold programs for containers.
+# Sourced by engine-test: how checks are run, counted and told.
+#
+# Every function of an engine's file whose name begins with check_ is one check, in the order of the file; its name is
+# what the check says. A check runs in a subshell under `set -e`, and what it prints is shown only when it fails.
+
+checks_run=0
+checks_failed=0
+
+# The longest that one command of a check may take, in seconds.
+patience=${TENURE_ENGINE_PATIENCE:-60}
+
+# Runs a command that may not hang.
+limited() {
+  timeout --kill-after=5 "$patience" "$@"
+}
+
+# Fails unless both words are the same.
+same() {
+  [ "$1" = "$2" ] || {
+    printf 'got:      %s\nexpected: %s\n' "$1" "$2"
+    return 1
+  }
+}
+
+# Fails unless the first word holds the second.
+holds() {
+  case $1 in
+    *"$2"*) ;;
+    *)
+      printf 'got:     %s\nwithout: %s\n' "$1" "$2"
+      return 1
+      ;;
+  esac
+}
+
+# Fails unless the command ends with the exit code named first. Its output, both channels, is passed on.
+exits() {
+  local expected=$1 status=0
+  shift
+  "$@" 2>&1 || status=$?
+  [ "$status" = "$expected" ] || {
+    printf 'exit code %s instead of %s: %s\n' "$status" "$expected" "$*" >&2
+    return 1
+  }
+}
+
+# Runs a command over and over until it succeeds, for as many seconds as are named first.
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || {
+      printf 'never came true: %s\n' "$*"
+      "$@" || true
+      return 1
+    }
+    sleep 0.05
+  done
+}
+
+# Runs a command on a terminal and talks to it: terminal.py tells how.
+terminal() {
+  limited python3 "$here/terminal.py" "$@"
+}
+
+# Whether no process here has this name.
+gone() {
+  ! pgrep "$1"
+}
+
+# Runs one check and tells how it ended.
+run_check() {
+  local function=$1 name log=$work/check.log status
+  name=${function#check_}
+  name=${name//_/ }
+  checks_run=$((checks_run + 1))
+  set +e
+  (
+    set -e
+    "$function"
+  ) >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
+  if [ "$status" = 0 ]; then
+    printf 'ok %s - %s\n' "$checks_run" "$name"
+  else
+    printf 'not ok %s - %s\n' "$checks_run" "$name"
+    sed 's/^/#   /' "$log" | tail -n 60
+    checks_failed=$((checks_failed + 1))
+  fi
+}
+
+# Runs every check of a file whose name holds one of the words that were asked for.
+run_checks() {
+  local file=$1 function
+  while read -r function; do
+    [[ $function =~ $wanted ]] || continue
+    run_check "$function"
+  done < <(sed -n 's/^\(check_[a-z0-9_]*\)() {$/\1/p' "$file")
+}
+
+# Programs for containers. A cgroup's files are named by its version.
+memory_limit='cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max'
+pids_limit='cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max'
+cpu_quota='cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d" " -f1 /sys/fs/cgroup/cpu.max'
+# Lets a child use more memory than any limit here allows; the parent lives on until that has been noticed.
+eat_memory='tail /dev/zero; code=$?; sleep 0.5; exit $code'
+# Shows its terminal and, over and over, its size; ends with 5 at SIGINT.
+show_size='trap "exit 5" INT; tty; while :; do stty size; sleep 0.1; done'
+# Ends at SIGTERM with code 7, and says when it is ready for it.
+on_term='trap "echo stopping; exit 7" TERM; echo ready; while :; do sleep 0.05; done'
