@@ -322,6 +322,14 @@ check_files_are_copied_in_and_out() {
   same "$(cat "$work/shared/back")" "not a program"
 }
 
+check_an_image_is_built_in_containers() {
+  printf 'FROM %s\nRUN echo made >/data/made\nUSER guest\nRUN id -u >/tmp/who\n' "$image" >"$work/Dockerfile"
+  DOCKER_BUILDKIT=0 docker build --quiet --network none --tag built - <"$work/Dockerfile"
+  same "$(run built cat /data/made /tmp/who)" $'made\n1000'
+  printf 'FROM %s\nRUN exit 3\n' "$image" >"$work/Dockerfile"
+  DOCKER_BUILDKIT=0 exits 3 docker build --network none - <"$work/Dockerfile"
+}
+
 check_many_containers_at_once() {
   local number pids=()
   for number in 1 2 3 4 5 6 7 8; do

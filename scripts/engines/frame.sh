@@ -75,6 +75,7 @@ run_check() {
   local function=$1 name log=$work/check.log status
   name=${function#check_}
   name=${name//_/ }
+  local begun=$SECONDS slow=
   checks_run=$((checks_run + 1))
   set +e
   (
@@ -83,10 +84,11 @@ run_check() {
   ) >"$log" 2>&1 </dev/null
   status=$?
   set -e
+  [ $((SECONDS - begun)) -lt 5 ] || slow=" ($((SECONDS - begun)) s)"
   if [ "$status" = 0 ]; then
-    printf 'ok %s - %s\n' "$checks_run" "$name"
+    printf 'ok %s - %s%s\n' "$checks_run" "$name" "$slow"
   else
-    printf 'not ok %s - %s\n' "$checks_run" "$name"
+    printf 'not ok %s - %s%s\n' "$checks_run" "$name" "$slow"
     sed 's/^/#   /' "$log" | tail -n 60
     checks_failed=$((checks_failed + 1))
   fi

@@ -23,6 +23,8 @@ make_rootfs() {
   done < <(/bin/busybox --list)
   printf 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/home/guest:/bin/sh\n' >"$rootfs/etc/passwd"
   printf 'root:x:0:\nguest:x:1000:\nextra:x:2000:guest\n' >"$rootfs/etc/group"
+  printf '#!/bin/sh\ntrap "exit 0" TERM\nsleep 1000 &\nwait\n' >"$rootfs/bin/pause"
+  chmod 0755 "$rootfs/bin/pause"
   printf 'not a program\n' >"$rootfs/data/plain"
   chmod 0644 "$rootfs/data/plain"
 }
@@ -37,7 +39,7 @@ make_image() {
   layer=$(add_blob "$layout" "$2/layer.tar")
   cat >"$2/config.json" <<JSON
 {"architecture":"$architecture","os":"linux","created":"2026-01-01T00:00:00Z",
- "config":{"Env":["PATH=/bin","FROM_IMAGE=yes"],"Cmd":["/bin/sh"],"WorkingDir":"/"},
+ "config":{"Env":["PATH=/bin","FROM_IMAGE=yes"],"Cmd":["/bin/pause"],"WorkingDir":"/"},
  "rootfs":{"type":"layers","diff_ids":["sha256:$layer"]},
  "history":[{"created":"2026-01-01T00:00:00Z","created_by":"engine-test"}]}
 JSON

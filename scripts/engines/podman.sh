@@ -52,6 +52,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=2000:2000"]
 log_driver = "k8s-file"
 [engine]
 events_logger = "file"
+infra_image = "$image"
 TOML
   # Without systemd there are no timers for health checks; these are run by hand.
   export CONTAINERS_CONF=$work/containers.conf DISABLE_HC_SYSTEMD=true
@@ -129,6 +130,19 @@ check_a_single_file_can_be_mounted() {
   same "$(run -v "$work/shared/file:/etc/one:ro" "$image" cat /etc/one)" one
 }
 
+check_mounts_appear_in_a_container_that_shares_them() {
+  mount --bind "$work/shared" "$work/shared"
+  mount --make-shared "$work/shared"
+  mkdir -p "$work/shared/later"
+  start_box propagated -v "$work/shared:/mine:rslave"
+  mount -t tmpfs later "$work/shared/later"
+  touch "$work/shared/later/file"
+  podman exec propagated test -e /mine/later/file
+  umount "$work/shared/later"
+  umount "$work/shared"
+  podman rm --force --time 0 propagated
+}
+
 check_a_read_only_root_has_writable_tmp() {
   run --read-only "$image" sh -c '! echo >/data/new 2>/dev/null && echo >/tmp/new && echo >/run/new'
 }
@@ -138,6 +152,11 @@ check_tmpfs_has_its_size_and_options() {
     'grep " /scratch " /proc/mounts; stat -c %a /scratch; df -k /scratch | tail -n 1')" noexec
   same "$(run --tmpfs /scratch:size=1m,mode=1770 "$image" stat -c %a /scratch)" 1770
   exits 1 run --tmpfs /scratch:size=1m "$image" dd if=/dev/zero of=/scratch/file bs=64k count=32
+}
+
+check_a_tmpfs_takes_over_what_is_beneath() {
+  same "$(run --mount type=tmpfs,destination=/data,tmpcopyup "$image" cat /data/plain)" "not a program"
+  exits 1 run --mount type=tmpfs,destination=/data,notmpcopyup "$image" cat /data/plain
 }
 
 check_shared_memory_has_its_size() {
@@ -177,6 +196,20 @@ check_cgroup_limits_are_seen_inside() {
   same "$(run --cpus 0.5 "$image" sh -c "$cpu_quota")" 50000
 }
 
+check_processors_and_their_shares_are_set() {
+  local cpus shares
+  cpus='cat /sys/fs/cgroup/cpuset/cpuset.cpus 2>/dev/null || cat /sys/fs/cgroup/cpuset.cpus'
+  same "$(run --cpuset-cpus 0 "$image" sh -c "$cpus; nproc")" $'0\n1'
+  shares='cat /sys/fs/cgroup/cpu/cpu.shares 2>/dev/null || cat /sys/fs/cgroup/cpu.weight'
+  [ "$(run --cpu-shares 2048 "$image" sh -c "$shares")" != "$(run --cpu-shares 512 "$image" sh -c "$shares")" ]
+}
+
+check_a_cgroup_namespace_hides_where_it_is() {
+  same "$(run --cgroupns private "$image" sh -c 'cut -d: -f3 /proc/self/cgroup | sort -u')" /
+  same "$(run --cgroupns private --memory 64m "$image" sh -c "$memory_limit")" 67108864
+  exits 1 run --cgroupns private --memory 64m "$image" sh -c 'echo 1 >/sys/fs/cgroup/memory/memory.limit_in_bytes'
+}
+
 check_the_pids_limit_holds() {
   holds "$(exits 0 run --pids-limit 5 "$image" sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 2 & done; :')" "can't fork"
 }
@@ -197,6 +230,15 @@ JSON
 
 check_kernel_files_are_masked_or_read_only() {
   run "$image" sh -c '[ "$(head -c 1 /proc/kcore | wc -c)" = 0 ] && ! echo 1 >/proc/sys/kernel/panic && [ -z "$(ls /sys/firmware)" ]'
+}
+
+check_masks_can_be_lifted() {
+  run --security-opt unmask=ALL "$image" sh -c '[ -n "$(ls /sys/firmware)" ]'
+  holds "$(exits 1 run --security-opt mask=/data "$image" cat /data/plain)" "can't open"
+}
+
+check_umask_and_oom_score_are_set() {
+  same "$(run --umask 0077 --oom-score-adj 700 "$image" sh -c 'umask; cat /proc/self/oom_score_adj')" $'0077\n700'
 }
 
 check_sysctls_are_set_in_the_container() {
@@ -225,6 +267,20 @@ check_namespaces_of_another_container_can_be_joined() {
 check_a_user_namespace_maps_ids() {
   same "$(run --uidmap 0:100000:5000 --gidmap 0:100000:5000 "$image" sh -c 'id -u; awk "{print \$1, \$2, \$3}" /proc/self/uid_map')" \
     $'0\n0 100000 5000'
+}
+
+check_exec_into_a_user_namespace_stays_in_it() {
+  local pid
+  start_box mapped --uidmap 0:100000:5000 --gidmap 0:100000:5000
+  pid=$(inspect mapped '{{.State.Pid}}')
+  same "$(podman exec mapped readlink /proc/self/ns/user)" "$(readlink "/proc/$pid/ns/user")"
+  podman exec -d mapped sleep 994
+  until_true 10 runs_as 100000 'sleep 994'
+  podman rm --force --time 0 mapped
+}
+
+runs_as() {
+  pgrep --uid "$1" --full --exact "$2"
 }
 
 check_init_reaps_as_process_1() {
@@ -262,13 +318,22 @@ check_extra_descriptors_are_passed() {
   same "$(run --preserve-fds 1 "$image" cat /proc/self/fd/3 3<<<through)" through
 }
 
+check_socket_activation_is_passed() {
+  same "$(LISTEN_FDS=1 LISTEN_PID=$BASHPID run "$image" sh -c 'echo $LISTEN_FDS; cat <&3' 3<<<through)" $'1\nthrough'
+}
+
+check_readiness_is_told_from_inside() {
+  # A program that tells it is not at hand; that its socket is there and is a socket can be seen.
+  NOTIFY_SOCKET=$work/notify run --sdnotify container "$image" sh -c '[ -S "$NOTIFY_SOCKET" ]'
+}
+
 check_run_on_a_terminal() {
   local output
   output=$(terminal 33 101 expect=ready send='stty size; tty' expect=dev/pts send='exit 5' -- \
     "${run_command[@]}" --rm -it "$image" sh -c 'echo ready; exec sh') && return 1
   holds "$output" "33 101"
   holds "$output" /dev/pts/0
-  exits 5 terminal 24 80 expect=# send='exit 5' -- "${run_command[@]}" --rm -it "$image" >/dev/null
+  exits 5 terminal 24 80 expect=# send='exit 5' -- "${run_command[@]}" --rm -it "$image" sh >/dev/null
 }
 
 check_a_terminal_that_changes_its_size_and_interrupts() {
@@ -545,6 +610,38 @@ check_a_killed_init_is_noticed() {
   podman rm murdered
 }
 
+check_a_time_limit_ends_a_container() {
+  exits 255 podman_run --rm --timeout 1 "$image" sleep 1000
+}
+
+check_an_image_is_built_in_containers() {
+  printf 'FROM %s\nRUN echo made >/data/made && id -u >/data/who\nUSER guest\nRUN id -u >/tmp/who\n' "$image" \
+    >"$work/Containerfile"
+  podman build --quiet --network none --file "$work/Containerfile" --tag built "$work/shared"
+  same "$(run built cat /data/made /data/who /tmp/who)" $'made\n0\n1000'
+  printf 'FROM %s\nRUN exit 3\n' "$image" >"$work/Containerfile"
+  holds "$(exits 3 podman build --quiet --network none --file "$work/Containerfile" "$work/shared")" "exit status 3"
+}
+
+check_a_kubernetes_manifest_is_played() {
+  cat >"$work/pod.yaml" <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: played, annotations: {io.podman.annotations.init.container.type: always}}
+spec:
+  initContainers:
+  - {name: first, image: $image, imagePullPolicy: Never, command: [sh, -c, "echo prepared >/shared/file"],
+     volumeMounts: [{name: shared, mountPath: /shared}]}
+  containers:
+  - {name: app, image: $image, imagePullPolicy: Never, command: [sh, -c, "cat /shared/file; exec pause"],
+     volumeMounts: [{name: shared, mountPath: /shared}], resources: {limits: {memory: 64Mi}}}
+  volumes: [{name: shared, emptyDir: {}}]
+YAML
+  podman play kube "$work/pod.yaml"
+  until_true 20 logs_hold played-app prepared
+  podman play kube --down "$work/pod.yaml"
+}
+
 check_files_are_copied_in_and_out() {
   echo carried >"$work/shared/carried"
   podman cp "$work/shared/carried" box:/data/carried
@@ -610,5 +707,5 @@ log_lines_are() {
 
 # Makes a pod whose first container is one of the image's, named first; options may follow.
 new_pod() {
-  podman pod create --name "$1" --infra-image "$image" --infra-command 'sleep 1000' --cgroup-parent "/$parent" "${@:2}"
+  podman pod create --name "$1" --cgroup-parent "/$parent" "${@:2}"
 }
