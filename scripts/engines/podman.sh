@@ -627,18 +627,18 @@ check_a_kubernetes_manifest_is_played() {
   cat >"$work/pod.yaml" <<YAML
 apiVersion: v1
 kind: Pod
-metadata: {name: played, annotations: {io.podman.annotations.init.container.type: always}}
+metadata: {name: played}
 spec:
-  initContainers:
-  - {name: first, image: $image, imagePullPolicy: Never, command: [sh, -c, "echo prepared >/shared/file"],
-     volumeMounts: [{name: shared, mountPath: /shared}]}
   containers:
-  - {name: app, image: $image, imagePullPolicy: Never, command: [sh, -c, "cat /shared/file; exec pause"],
+  - {name: writer, image: $image, imagePullPolicy: Never, command: [sh, -c, "echo written >/shared/file; exec pause"],
      volumeMounts: [{name: shared, mountPath: /shared}], resources: {limits: {memory: 64Mi}}}
+  - {name: reader, image: $image, imagePullPolicy: Never, command: [pause],
+     volumeMounts: [{name: shared, mountPath: /shared, readOnly: true}]}
   volumes: [{name: shared, emptyDir: {}}]
 YAML
   podman play kube "$work/pod.yaml"
-  until_true 20 logs_hold played-app prepared
+  until_true 20 podman exec played-reader grep -q written /shared/file
+  exits 1 podman exec played-reader touch /shared/more
   podman play kube --down "$work/pod.yaml"
 }
 
