@@ -2,7 +2,8 @@
 //!
 //! Blocks marked `sh` are run in order by one shell each, in the repository, with the binary under test as `tenure`. A
 //! block of `text` that follows says what the commands print. Only what would install things is left out, by a
-//! comment before the block, and which blocks those are is checked here.
+//! comment before the block, and which blocks those are is checked here. Blocks for an engine are run by
+//! `scripts/engine-test`, which has a daemon for them.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
@@ -14,6 +15,9 @@ use std::time::Duration;
 use tenure_integration::{host, run};
 
 const MARK: &str = "<!-- not run by the test -->";
+
+/// What stands before a block that `scripts/engine-test` runs, around the name of the engine.
+const ENGINE_MARK: (&str, &str) = ("<!-- run by scripts/engine-test ", " -->");
 
 /// The only blocks that may carry the mark.
 const NOT_RUN: [&str; 3] = [
@@ -28,6 +32,7 @@ struct Block {
     language: String,
     text: String,
     is_marked: bool,
+    engine: Option<String>,
 }
 
 fn blocks(markdown: &str) -> Vec<Block> {
@@ -42,6 +47,10 @@ fn blocks(markdown: &str) -> Vec<Block> {
                 open = Some(Block {
                     language: language.to_owned(),
                     is_marked: before == MARK,
+                    engine: before
+                        .strip_prefix(ENGINE_MARK.0)
+                        .and_then(|rest| rest.strip_suffix(ENGINE_MARK.1))
+                        .map(str::to_owned),
                     ..Block::default()
                 });
             }
@@ -85,6 +94,25 @@ fn only_what_installs_things_is_not_run() {
 }
 
 #[test]
+fn each_engines_commands_are_run_by_its_own_test() {
+    let markdown = readme();
+    let engines: Vec<String> = blocks(&markdown)
+        .into_iter()
+        .filter_map(|block| block.engine)
+        .collect();
+    assert_eq!(engines, ["podman", "docker", "containerd"]);
+    assert_eq!(markdown.matches(ENGINE_MARK.0).count(), engines.len());
+    for engine in engines {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scripts/engines/{engine}.sh"));
+        let checks = fs::read_to_string(path).unwrap();
+        assert!(
+            checks.contains(&format!("follow_readme {engine}")),
+            "{engine}'s commands are run by nobody"
+        );
+    }
+}
+
+#[test]
 fn every_command_works() {
     let Some(host) = host("readme") else { return };
     let programs = host.directory().join("programs");
@@ -98,7 +126,7 @@ fn every_command_works() {
     let all = blocks(&readme());
     let mut ran = 0;
     for (index, block) in all.iter().enumerate() {
-        if block.language != "sh" || block.is_marked {
+        if block.language != "sh" || block.is_marked || block.engine.is_some() {
             continue;
         }
         let mut shell = Command::new("bash");

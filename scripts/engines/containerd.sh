@@ -115,7 +115,7 @@ check_run_gives_environment_and_directory() {
 
 check_mounts_and_a_read_only_root() {
   same "$(run --read-only --mount "type=bind,src=$work/shared,dst=/data,options=rbind:rw" "$image" mounted sh -c \
-    'echo inside >/data/out; echo >/home/new || echo refused' 2>/dev/null)" refused
+    'echo inside >/data/out; echo >/root/new || echo refused' 2>/dev/null)" refused
   same "$(cat "$work/shared/out")" inside
 }
 
@@ -303,6 +303,11 @@ check_many_containers_at_once() {
     pids+=($!)
   done
   for number in "${pids[@]}"; do wait "$number"; done
+}
+
+check_the_readme_tells_how() {
+  ctr images tag "$image" docker.io/library/busybox:latest
+  follow_readme containerd
 }
 
 check_nothing_is_left_of_removed_containers() {

@@ -44,7 +44,7 @@ start_engine() {
  "bridge":"none","iptables":false,"ip-forward":false,"ip-masq":false,"userland-proxy":false,"live-restore":true,
  "storage-driver":"overlay2","cgroup-parent":"/$parent","oom-score-adjust":0,"experimental":true,
  "exec-opts":["native.cgroupdriver=cgroupfs"],
- "runtimes":{"tested":{"path":"$runtime"}},"default-runtime":"tested"}
+ "runtimes":{"tenure":{"path":"$runtime"}},"default-runtime":"tenure"}
 JSON
   start_daemon || { tail -n 20 "$work/dockerd.log"; return 1; }
   docker load --quiet --input "$work/image.tar" >/dev/null
@@ -57,7 +57,7 @@ stop_engine() {
 }
 
 check_docker_names_the_runtime() {
-  same "$(inspect box '{{.HostConfig.Runtime}}')" tested
+  same "$(inspect box '{{.HostConfig.Runtime}}')" tenure
   holds "$(docker info --format '{{json .Runtimes}}')" "$runtime"
 }
 
@@ -347,6 +347,11 @@ check_containers_outlive_the_daemon() {
   start_daemon
   same "$(inspect box '{{.State.Status}} {{.State.Pid}}')" "running $pid"
   exits 2 docker exec box sh -c 'exit 2'
+}
+
+check_the_readme_tells_how() {
+  docker tag "$image" busybox
+  follow_readme docker
 }
 
 check_nothing_is_left_of_removed_containers() {

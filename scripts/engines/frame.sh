@@ -70,6 +70,25 @@ gone() {
   ! pgrep "$1"
 }
 
+# Prints what the README has for an engine: its block of commands (sh) or what these print (text).
+readme_block() {
+  awk -v mark="<!-- run by scripts/engine-test $1 -->" -v open="\`\`\`$2" '
+    $0 == mark { ours = 1 }
+    ours && inside && /^```$/ { exit }
+    ours && inside { print }
+    ours && $0 == open { inside = 1 }
+  ' "$repository/README.md"
+}
+
+# Does what the README says for an engine, and fails unless that prints what the README shows.
+follow_readme() {
+  local commands expected
+  commands=$(readme_block "$1" sh)
+  expected=$(readme_block "$1" text)
+  holds "$commands" tenure
+  same "$(eval "$commands")" "$expected"
+}
+
 # Runs one check and tells how it ended.
 run_check() {
   local function=$1 name log=$work/check.log status

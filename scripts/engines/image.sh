@@ -15,13 +15,13 @@ add_blob() {
 # The root file system of the image: busybox under all its names, two users, and files that tests look at.
 make_rootfs() {
   local rootfs=$1 name
-  mkdir -p "$rootfs"/{bin,dev,etc,proc,sys,tmp,root,home/guest,data}
+  mkdir -p "$rootfs"/{bin,dev,etc,proc,sys,tmp,root,home,data}
   chmod 1777 "$rootfs/tmp"
   cp /bin/busybox "$rootfs/bin/busybox"
   while read -r name; do
     [ "$name" = busybox ] || ln -s busybox "$rootfs/bin/$name"
   done < <(/bin/busybox --list)
-  printf 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/home/guest:/bin/sh\n' >"$rootfs/etc/passwd"
+  printf 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/data:/bin/sh\n' >"$rootfs/etc/passwd"
   printf 'root:x:0:\nguest:x:1000:\nextra:x:2000:guest\n' >"$rootfs/etc/group"
   printf '#!/bin/sh\ntrap "exit 0" TERM\nsleep 1000 &\nwait\n' >"$rootfs/bin/pause"
   chmod 0755 "$rootfs/bin/pause"

@@ -118,7 +118,7 @@ check_run_gives_the_environment_and_the_working_directory() {
 
 check_run_as_another_user() {
   same "$(run --user guest --group-add 2000 "$image" sh -c 'id -u; id -g; id -G; echo $HOME')" \
-    $'1000\n1000\n1000 2000\n/home/guest'
+    $'1000\n1000\n1000 2000\n/data'
   same "$(run --user 1234:5678 "$image" sh -c 'echo $(id -u) $(id -g)')" "1234 5678"
 }
 
@@ -690,6 +690,20 @@ check_many_containers_at_once() {
     pids+=($!)
   done
   for number in "${pids[@]}"; do wait "$number"; done
+}
+
+check_the_readme_tells_how() {
+  local before
+  before=$(find /sys/fs/cgroup -maxdepth 2 -name libpod_parent)
+  podman tag "$image" busybox
+  follow_readme podman
+  # As nobody asked for another parent cgroup, podman has made its own.
+  [ -n "$before" ] || until_true 10 own_cgroups_removed
+}
+
+own_cgroups_removed() {
+  find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null
+  [ -z "$(find /sys/fs/cgroup -maxdepth 2 -name libpod_parent)" ]
 }
 
 check_nothing_is_left_of_removed_containers() {
