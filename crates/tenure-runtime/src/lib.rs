@@ -1,4 +1,4 @@
-//! OCI runtime operations: create, start, run, state, kill, pause, resume, update, delete, exec, list, ps.
+//! OCI runtime operations: create, start, run, state, kill, pause, resume, update, stats, delete, exec, list, ps.
 //!
 //! The choreography is this crate's own: one clone3, cgroups joined without moving a process by pid, mounts by
 //! descriptor, a start signal that is itself the record of its being due, hooks that cannot outlive their time. Terminals,
@@ -80,6 +80,7 @@ mod small_file;
 mod sources;
 mod start;
 mod state;
+mod stats;
 mod status;
 mod store;
 mod sys;
@@ -87,6 +88,7 @@ mod time;
 mod update;
 mod validate;
 
+pub use cgroup::OomWatch;
 pub use config::{exec_process, load_config, load_process};
 pub use error::Error;
 pub use id::ContainerId;
@@ -96,4 +98,8 @@ pub use request::{CreateRequest, Created, ExecRequest, Executed, ProcessOverride
 pub use runtime::{Runtime, RuntimeOptions};
 pub use signal::Signal;
 pub use state::{ContainerState, Status};
+pub use stats::{
+    BlockIoEntry, BlockIoStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats, MemoryStats, MemoryUsage,
+    PidsStats, Pressure, PressureLine, Stats, Throttling,
+};
 pub use update::parse_resources;

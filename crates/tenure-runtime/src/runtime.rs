@@ -1,5 +1,6 @@
 //! The operations, one method each.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{LinuxResources, Spec};
@@ -7,8 +8,8 @@ use libcontainer::oci_spec::runtime::{LinuxResources, Spec};
 use crate::create::{Mode, create};
 use crate::store::Store;
 use crate::{
-    ContainerId, ContainerState, CreateRequest, Created, Error, ExecRequest, Executed, Signal, config,
-    delete, exec, freeze, kill, query, start, update,
+    ContainerId, ContainerState, CreateRequest, Created, Error, ExecRequest, Executed, OomWatch, Signal,
+    Stats, config, delete, exec, freeze, kill, query, start, stats, update,
 };
 
 /// Choices that hold for all operations of a [`Runtime`].
@@ -110,6 +111,30 @@ impl Runtime {
     /// `CgroupLimit` when the kernel refuses one.
     pub fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<(), Error> {
         update::update(&self.store.open(id)?, resources)
+    }
+
+    /// What a container uses at this moment. Units are told with each field of [`Stats`].
+    ///
+    /// # Errors
+    /// `NotRunning` unless its init lives.
+    pub fn stats(&self, id: &ContainerId) -> Result<Stats, Error> {
+        stats::stats(&self.store.open(id)?)
+    }
+
+    /// Init of a container by descriptor: readable when it has ended.
+    ///
+    /// # Errors
+    /// `NotRunning` unless it lives.
+    pub fn init(&self, id: &ContainerId) -> Result<OwnedFd, Error> {
+        stats::init(&self.store.open(id)?)
+    }
+
+    /// Watches for a container's running out of memory, from now on.
+    ///
+    /// # Errors
+    /// `NotRunning` unless its init lives; `Unsupported` on a host without a memory controller.
+    pub fn watch_oom(&self, id: &ContainerId) -> Result<OomWatch, Error> {
+        stats::watch_oom(&self.store.open(id)?)
     }
 
     /// Removes a stopped container; with `force`, kills it first and takes an unknown id for a success.

@@ -121,21 +121,20 @@ pub(crate) enum Command {
     Resume(oci::resume::ResumeArgs),
     /// Change a container's limits
     Update(oci::update::UpdateArgs),
+    /// Tell a container's figures and out-of-memory kills
+    Events(oci::events::EventsArgs),
     /// Print what this runtime can do, as JSON
     #[command(after_help = "Example:\n  tenure features | jq .linux.seccomp")]
     Features,
     /// Write a config.json to begin with
     Spec(oci::spec::SpecArgs),
 
-    /// Tell a container's figures and out-of-memory kills (not supported yet)
+    /// Save a container to disk (not supported by this build)
     #[command(hide = true)]
-    Events(oci::Anything),
-    /// Save a container to disk (not supported yet)
+    Checkpoint(Box<oci::checkpoint::CheckpointArgs>),
+    /// Bring a saved container back (not supported by this build)
     #[command(hide = true)]
-    Checkpoint(oci::Anything),
-    /// Bring a saved container back (not supported yet)
-    #[command(hide = true)]
-    Restore(oci::Anything),
+    Restore(Box<oci::checkpoint::RestoreArgs>),
 
     /// Print a completion script
     Completions(man::CompletionsArgs),

@@ -9,6 +9,8 @@ mod freezer;
 mod hierarchy;
 mod limits;
 mod members;
+mod oom;
+mod stats;
 mod systemd;
 mod usual;
 mod writes;
@@ -26,6 +28,7 @@ pub(crate) use hierarchy::Hierarchies;
 #[cfg(feature = "fuzz")]
 pub(crate) use limits::fuzz_limits;
 pub(crate) use limits::validate;
+pub use oom::OomWatch;
 pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
 

@@ -3,8 +3,10 @@
 //! They behave as runc's where callers (podman, containerd, Docker, CRI-O) look: flags, texts, exit codes. None of them
 //! makes a thread.
 
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod features;
 pub(crate) mod foreground;
@@ -21,32 +23,9 @@ pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod update;
 
-use std::ffi::OsString;
-
-use clap::Args;
 use tenure_runtime::ContainerId;
 
-use crate::args::Command;
 use crate::exit::CommandError;
-
-/// The arguments of a command that does not work yet: anything.
-#[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Anything {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
-}
-
-/// The error of such a command.
-pub(crate) fn not_yet(command: &Command) -> CommandError {
-    let name = match command {
-        Command::Events(_) => "events",
-        Command::Checkpoint(_) => "checkpoint",
-        Command::Restore(_) => "restore",
-        _ => "this command",
-    };
-    CommandError::message(format!("{name} is not supported yet"))
-}
 
 /// A container's id from the command line.
 ///
