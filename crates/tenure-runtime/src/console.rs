@@ -42,28 +42,33 @@ impl Request<'_> {
                 .map_err(Error::system("duplicate the console socket"));
         }
         let Some(path) = self.socket else { return Ok(None) };
-        let fail = |error: nix::errno::Errno| Error::file("connect to console socket", path)(error.into());
-        let fd = socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )
-        .map_err(fail)?;
-        if path.as_os_str().len() <= MAX_SOCKET_PATH {
-            let address = UnixAddr::new(path).map_err(fail)?;
-            connect(fd.as_raw_fd(), &address).map_err(fail)?;
-            return Ok(Some(fd));
-        }
-        // A link whose own path is short leads there.
-        let absolute = std::path::absolute(path).map_err(Error::file("connect to console socket", path))?;
-        let link = entry.path.join("console.sock");
-        symlink(absolute, &link).map_err(Error::file("create", &link))?;
-        let short = format!("/proc/self/fd/{}/console.sock", entry.dir().as_raw_fd());
-        let connected = UnixAddr::new(short.as_str())
-            .and_then(|a| connect(fd.as_raw_fd(), &a))
-            .map_err(fail);
-        let _ = fs::remove_file(link);
-        connected.map(|()| Some(fd))
+        connect_to(path, "connect to console socket", entry).map(Some)
     }
+}
+
+/// Connects to a Unix socket of any path.
+pub(crate) fn connect_to(path: &Path, operation: &'static str, entry: &Entry) -> Result<OwnedFd, Error> {
+    let fail = |error: nix::errno::Errno| Error::file(operation, path)(error.into());
+    let fd = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .map_err(fail)?;
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        let address = UnixAddr::new(path).map_err(fail)?;
+        connect(fd.as_raw_fd(), &address).map_err(fail)?;
+        return Ok(fd);
+    }
+    // A link whose own path is short leads there.
+    let absolute = std::path::absolute(path).map_err(Error::file(operation, path))?;
+    let link = entry.path.join("console.sock");
+    symlink(absolute, &link).map_err(Error::file("create", &link))?;
+    let short = format!("/proc/self/fd/{}/console.sock", entry.dir().as_raw_fd());
+    let connected = UnixAddr::new(short.as_str())
+        .and_then(|a| connect(fd.as_raw_fd(), &a))
+        .map_err(fail);
+    let _ = fs::remove_file(link);
+    connected.map(|()| fd)
 }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
+use crate::announce::Audience;
 use crate::cgroup::{Cgroups, Property, StartError};
 use crate::channel::{Channel, Message};
 use crate::config::{self, Config};
@@ -429,8 +430,13 @@ fn finish(
     undo.record.ready = true;
     undo.entry.save(&undo.record)?;
     let pid = undo.record.init.map_or(0, |i| i.pid);
-    if let Some(path) = &request.pid_file {
-        write_pid_file(path, pid)?;
+    if let Some(child) = &undo.child {
+        let audience = Audience {
+            pid_file: request.pid_file.as_deref(),
+            pidfd_socket: request.pidfd_socket.as_deref(),
+            kind: "standard",
+        };
+        audience.tell(child, &undo.entry)?;
     }
     undo.entry.unlock()?;
     channel.go().map_err(Error::system("let init go on"))?;
@@ -450,16 +456,4 @@ fn finish(
     })?;
     let (pid, pidfd) = child.keep()?;
     Ok(Created { pid, pidfd })
-}
-
-/// Writes a pid file in one step, so that nobody reads half of it.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = fs::write(&temporary, pid.to_string()).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        Error::file("write pid file", path)(error)
-    })
 }

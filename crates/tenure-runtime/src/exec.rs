@@ -11,9 +11,10 @@ use libcontainer::process::cpu_affinity::set_cpuset_affinity_from_string;
 use nix::unistd::Pid;
 use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
+use crate::announce::Audience;
 use crate::cgroup::Entrance;
 use crate::channel::{Channel, Message};
-use crate::create::{limit, preserved, set_oom_score, write_pid_file};
+use crate::create::{limit, preserved, set_oom_score};
 use crate::failure::Failure;
 use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
 use crate::namespace::{PidNamespace, all_flags};
@@ -84,7 +85,7 @@ pub(crate) fn exec(
         linux,
         process,
         record: &record,
-        entrance: record.cgroups.open()?,
+        entrance: record.cgroups.open_below(&request.cgroups)?,
         init,
         namespaces,
         console: console.connect(entry)?,
@@ -96,6 +97,7 @@ pub(crate) fn exec(
     let service = Service {
         channel,
         child,
+        entry,
         request,
         record: &record,
         linux,
@@ -147,6 +149,7 @@ fn fork(setup: Setup<'_>) -> Result<(Channel, Child), Error> {
 struct Service<'a> {
     channel: Channel,
     child: Child,
+    entry: &'a Entry,
     request: &'a ExecRequest,
     record: &'a Record,
     linux: &'a Linux,
@@ -167,9 +170,12 @@ impl Service<'_> {
                 if self.record.user_namespace {
                     limit(&self.request.process, Some(self.child.pid))?;
                 }
-                if let Some(path) = &self.request.pid_file {
-                    write_pid_file(path, self.child.pid)?;
-                }
+                let audience = Audience {
+                    pid_file: self.request.pid_file.as_deref(),
+                    pidfd_socket: self.request.pidfd_socket.as_deref(),
+                    kind: "setns",
+                };
+                audience.tell(&self.child, self.entry)?;
                 self.go()?;
             }
             Message::Failed(failure) => return Err(failure.into()),

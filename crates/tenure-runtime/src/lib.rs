@@ -41,6 +41,7 @@
 //!
 //! Not yet: Intel RDT. It is one clear error.
 
+mod announce;
 mod bpf;
 mod cgroup;
 mod channel;
@@ -94,7 +95,8 @@ pub use error::Error;
 pub use id::ContainerId;
 pub use libcontainer::oci_spec;
 pub use protect::protect_own_binary;
-pub use request::{CreateRequest, Created, ExecRequest, Executed, ProcessOverrides};
+pub use request::{CreateRequest, Created, ExecRequest, Executed, ProcessOverrides, SubCgroup};
+pub use rootfs::mount_options;
 pub use runtime::{Runtime, RuntimeOptions};
 pub use signal::Signal;
 pub use state::{ContainerState, Status};

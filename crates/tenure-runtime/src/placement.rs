@@ -29,6 +29,12 @@ impl Placement {
         };
         let linux = spec.linux().as_ref();
         let path = linux.and_then(|l| l.cgroups_path().as_deref());
+        if options.no_cgroups {
+            return Ok(Self {
+                cgroups: Cgroups::default(),
+                unit: Vec::new(),
+            });
+        }
         let hierarchies = Hierarchies::discover()?;
         if !options.systemd_cgroup {
             return Ok(Self {

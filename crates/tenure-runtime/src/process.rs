@@ -99,6 +99,11 @@ impl Child {
         }
     }
 
+    /// The child by descriptor, until it is reaped.
+    pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
     /// Lets the child live on and hands its descriptor over.
     pub(crate) fn keep(mut self) -> Result<(i32, OwnedFd), Error> {
         let pidfd = self

@@ -12,6 +12,8 @@ pub struct CreateRequest {
     pub bundle: PathBuf,
     /// Where to write init's pid, in decimal without a newline, before the container is started.
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that receives init's pidfd, with the message `standard`, before the container is started.
+    pub pidfd_socket: Option<PathBuf>,
     /// Unix socket that receives the master end of the terminal; needed if and only if `process.terminal`.
     pub console_socket: Option<PathBuf>,
     /// The same socket already connected; wins over `console_socket`. For callers that keep the terminal.
@@ -42,6 +44,10 @@ pub struct ExecRequest {
     pub process: Process,
     /// Where to write its pid, in decimal without a newline.
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that receives its pidfd, with the message `setns`, before the program is executed.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Cgroups below the container's, in which to run it.
+    pub cgroups: Vec<SubCgroup>,
     /// Unix socket that receives the master end of the terminal; needed if and only if `process.terminal`.
     pub console_socket: Option<PathBuf>,
     /// The same socket already connected; wins over `console_socket`.
@@ -60,12 +66,43 @@ impl ExecRequest {
         Self {
             process,
             pid_file: None,
+            pidfd_socket: None,
+            cgroups: Vec::new(),
             console_socket: None,
             console_fd: None,
             preserve_fds: 0,
             detach: false,
             ignore_paused: false,
         }
+    }
+}
+
+/// An existing cgroup below a container's own.
+///
+/// Parsed from `PATH`, which is meant in every hierarchy, or `CONTROLLER[,CONTROLLER]:PATH` for those of v1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubCgroup {
+    /// v1 controllers in whose hierarchies it is; none means all.
+    pub controllers: Vec<String>,
+    /// Where it is, seen from the container's cgroup.
+    pub path: PathBuf,
+}
+
+impl std::str::FromStr for SubCgroup {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (controllers, path) = match text.split_once(':') {
+            Some((controllers, path)) => (controllers.split(',').map(ToOwned::to_owned).collect(), path),
+            None => (Vec::new(), text),
+        };
+        if path.is_empty() || controllers.iter().any(String::is_empty) {
+            return Err(format!("{text:?} is not of the form [CONTROLLER:]PATH"));
+        }
+        Ok(Self {
+            controllers,
+            path: path.into(),
+        })
     }
 }
 

@@ -18,6 +18,9 @@ pub struct RuntimeOptions {
     /// Have systemd make the cgroups: `linux.cgroupsPath` is `SLICE:PREFIX:NAME`, and the container is in the scope
     /// `PREFIX-NAME.scope` (`tenure-ID.scope` in `system.slice` without a path). Only create and run look at this.
     pub systemd_cgroup: bool,
+    /// Make no cgroups: the container stays in the caller's and cannot be limited, paused or counted. Only create and run
+    /// look at this.
+    pub no_cgroups: bool,
     /// Whether to do without root's powers; `None` decides by the effective user.
     pub rootless: Option<bool>,
 }

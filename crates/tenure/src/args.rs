@@ -52,8 +52,11 @@ pub(crate) struct Globals {
     /// Have systemd make the cgroups
     #[arg(long)]
     pub(crate) systemd_cgroup: bool,
+    /// Who makes the cgroups, as crun has it; disabled makes none
+    #[arg(long, value_name = "DRIVER", hide_short_help = true)]
+    pub(crate) cgroup_manager: Option<CgroupDriver>,
     /// Do without root's powers
-    #[arg(long, value_name = "auto|true|false", default_value = "auto")]
+    #[arg(long, value_name = "auto|true|false", default_value = "auto", value_parser = rootless)]
     pub(crate) rootless: Rootless,
 }
 
@@ -77,8 +80,29 @@ impl LogFormat {
     }
 }
 
+/// `--cgroup-manager`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CgroupDriver {
+    /// This program.
+    Cgroupfs,
+    /// systemd, as with `--systemd-cgroup`.
+    Systemd,
+    /// Nobody: the container stays in the caller's cgroups.
+    Disabled,
+}
+
+/// Reads `--rootless`: `auto`, or one of Go's words for true and false, as callers send them.
+fn rootless(text: &str) -> Result<Rootless, String> {
+    match text {
+        "auto" => Ok(Rootless::Auto),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Rootless::True),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Rootless::False),
+        _ => Err(format!("{text:?} is none of auto, true and false")),
+    }
+}
+
 /// `--rootless`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Rootless {
     /// As the user is.
     #[default]
@@ -164,4 +188,19 @@ impl Command {
 /// The help that a command line without a command gets.
 pub(crate) fn help() -> String {
     Invocation::command().render_help().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rootless_takes_gos_words() {
+        assert_eq!(rootless("auto"), Ok(Rootless::Auto));
+        assert_eq!(rootless("True"), Ok(Rootless::True));
+        assert_eq!(rootless("0"), Ok(Rootless::False));
+        for text in ["", "yes", "tRUE", "2"] {
+            assert!(rootless(text).is_err(), "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use crate::args::{Globals, Rootless};
+use crate::args::{CgroupDriver, Globals, Rootless};
 use crate::exit::CommandError;
 use crate::telemetry::Log;
 
@@ -86,7 +86,11 @@ impl Context {
     /// As [`Context::root`].
     pub(crate) fn runtime(&self) -> Result<tenure_runtime::Runtime, CommandError> {
         let options = tenure_runtime::RuntimeOptions {
-            systemd_cgroup: self.globals.systemd_cgroup,
+            systemd_cgroup: match self.globals.cgroup_manager {
+                None => self.globals.systemd_cgroup,
+                Some(driver) => driver == CgroupDriver::Systemd,
+            },
+            no_cgroups: self.globals.cgroup_manager == Some(CgroupDriver::Disabled),
             rootless: match self.globals.rootless {
                 Rootless::Auto => None,
                 Rootless::True => Some(true),

@@ -180,7 +180,7 @@ impl V1Hierarchy {
 }
 
 /// Resolves `.` and `..` by text and makes the path relative, so that it cannot climb out.
-fn clean(path: impl AsRef<Path>) -> PathBuf {
+pub(super) fn clean(path: impl AsRef<Path>) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in path.as_ref().components() {
         match component {

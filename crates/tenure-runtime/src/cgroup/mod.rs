@@ -32,7 +32,7 @@ pub use oom::OomWatch;
 pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
 
-use crate::{Error, small_file};
+use crate::{Error, SubCgroup, small_file};
 
 /// The cgroups of one container, by absolute path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,9 +124,29 @@ impl Cgroups {
 
     /// Opens the way into existing cgroups.
     pub(crate) fn open(&self) -> Result<Entrance, Error> {
+        self.open_below(&[])
+    }
+
+    /// Opens the way into existing cgroups below these, or into these where none is named.
+    pub(crate) fn open_below(&self, below: &[SubCgroup]) -> Result<Entrance, Error> {
+        for name in below.iter().flat_map(|sub| &sub.controllers) {
+            if !self.v1.iter().any(|cgroup| cgroup.has(name)) {
+                return Err(Error::Unsupported {
+                    what: format!("a cgroup of {name} (this host has no such v1 controller)"),
+                });
+            }
+        }
+        let below = |path: &Path, wanted: &dyn Fn(&SubCgroup) -> bool| match below.iter().find(|s| wanted(s))
+        {
+            // Text alone decides what is below: the container makes its cgroups, but no links among them.
+            Some(sub) => path.join(hierarchy::clean(&sub.path)),
+            None => path.to_owned(),
+        };
         let mut entrance = Entrance::default();
         for cgroup in &self.v1 {
-            let path = cgroup.path.join("tasks");
+            let wanted =
+                |s: &SubCgroup| s.controllers.is_empty() || s.controllers.iter().any(|c| cgroup.has(c));
+            let path = below(&cgroup.path, &wanted).join("tasks");
             let file = OpenOptions::new()
                 .write(true)
                 .open(&path)
@@ -134,6 +154,13 @@ impl Cgroups {
             entrance.tasks.push(file.into());
         }
         if let Some(path) = &self.unified {
+            let sub = below(path, &|s: &SubCgroup| s.controllers.is_empty());
+            // Beside v1, whose controllers are meant, it need not be there.
+            let path = if self.v1.is_empty() || sub.exists() {
+                &sub
+            } else {
+                path
+            };
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::open(path, flags, Mode::empty())
                 .map_err(|error| cgroup_error("open", path)(error.into()))?;

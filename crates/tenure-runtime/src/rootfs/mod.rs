@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::sys::{self, MountAttr};
 
 pub(crate) use mounts::detach_source;
+pub use options::mount_options;
 use options::{Options, Propagation};
 pub(crate) use path::clean;
 

@@ -53,6 +53,21 @@ const FLAGS: [(&str, bool, u64); 32] = [
     ("sync", true, libc::MS_SYNCHRONOUS),
 ];
 
+/// Words that are no flags.
+const OTHERS: [&str; 11] = [
+    "idmap",
+    "private",
+    "ridmap",
+    "rprivate",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "shared",
+    "slave",
+    "tmpcopyup",
+    "unbindable",
+];
+
 /// Words that hold for a mount and all below it.
 const RECURSIVE: [(&str, bool, u64); 18] = [
     ("rro", true, ATTR_RDONLY),
@@ -74,6 +89,14 @@ const RECURSIVE: [(&str, bool, u64); 18] = [
     ("rnosymfollow", true, ATTR_NOSYMFOLLOW),
     ("rsymfollow", false, ATTR_NOSYMFOLLOW),
 ];
+
+/// Every mount option that is not left to the file system, sorted.
+pub fn mount_options() -> Vec<&'static str> {
+    let flags = FLAGS.iter().chain(&RECURSIVE).map(|(word, _, _)| *word);
+    let mut words: Vec<&str> = flags.chain(OTHERS).collect();
+    words.sort_unstable();
+    words
+}
 
 /// One change of propagation: a type, and whether it holds for all mounts below too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

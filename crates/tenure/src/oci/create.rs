@@ -27,6 +27,9 @@ pub(crate) struct ContainerOptions {
     /// Write the pid of the container's init to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// Unix socket that receives init's pidfd
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) pidfd_socket: Option<PathBuf>,
     /// Do not use pivot_root (for a root file system on a ramdisk)
     #[arg(long)]
     pub(crate) no_pivot: bool,
@@ -62,6 +65,7 @@ impl ContainerOptions {
         Ok(CreateRequest {
             bundle: absolute(&self.bundle)?,
             pid_file: self.pid_file.as_deref().map(absolute).transpose()?,
+            pidfd_socket: self.pidfd_socket.as_deref().map(absolute).transpose()?,
             console_socket: self.console_socket.as_deref().map(absolute).transpose()?,
             console_fd: None,
             no_pivot: self.no_pivot,

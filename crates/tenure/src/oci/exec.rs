@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tenure_lifecycle::ExitStatus;
 use tenure_runtime::oci_spec::runtime::{BoxBuilder, Process};
-use tenure_runtime::{ContainerId, ExecRequest, ProcessOverrides, Runtime};
+use tenure_runtime::{ContainerId, ExecRequest, ProcessOverrides, Runtime, SubCgroup};
 
 use super::foreground::{self, Signals};
 use super::run::join_terminal;
@@ -54,6 +54,12 @@ pub(crate) struct ExecArgs {
     /// Write the program's pid to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
+    /// Unix socket that receives the program's pidfd
+    #[arg(long, value_name = "SOCKET")]
+    pidfd_socket: Option<PathBuf>,
+    /// Run in this cgroup below the container's; may be repeated for controllers of v1
+    #[arg(long, value_name = "[CONTROLLER:]PATH")]
+    cgroup: Vec<SubCgroup>,
     /// SELinux label of the process
     #[arg(long, value_name = "LABEL")]
     process_label: Option<String>,
@@ -131,6 +137,8 @@ pub(crate) fn execute(context: &Context, args: &ExecArgs) -> Result<Code, Comman
     }
     let mut request = ExecRequest::new(process);
     request.pid_file = args.pid_file.as_deref().map(absolute).transpose()?;
+    request.pidfd_socket = args.pidfd_socket.as_deref().map(absolute).transpose()?;
+    request.cgroups.clone_from(&args.cgroup);
     request.console_socket = args.console_socket.as_deref().map(absolute).transpose()?;
     request.preserve_fds = args.preserve_fds;
     request.detach = args.detach;

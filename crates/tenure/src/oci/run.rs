@@ -130,6 +130,7 @@ fn managed(
             request.console_socket.is_some() || peek.terminal(),
             "process.terminal",
         ),
+        (request.pidfd_socket.is_some(), "--pidfd-socket"),
         (request.preserve_fds > 0, "--preserve-fds"),
         (request.no_pivot, "--no-pivot"),
         (request.no_new_keyring, "--no-new-keyring"),
