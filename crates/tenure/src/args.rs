@@ -118,8 +118,8 @@ pub(crate) enum Rootless {
 #[command(defer = true)]
 pub(crate) enum Command {
     /// Run and look after Kubernetes pods made of OCI bundles
-    #[command(subcommand, visible_alias = "pods")]
-    Pod(pod::PodCommand),
+    #[command(visible_alias = "pods")]
+    Pod(pod::PodArgs),
 
     /// Set up a container; its program waits for `start`
     Create(oci::create::CreateArgs),
@@ -178,7 +178,7 @@ impl Command {
         match self {
             Self::Run(_) => Class::Run,
             Self::Exec(_) => Class::Exec,
-            Self::Pod(command) => command.exit_class(),
+            Self::Pod(args) => args.command.exit_class(),
             Self::PodSupervise | Self::PodInit => Class::Run,
             _ => Class::Plain,
         }

@@ -76,7 +76,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Code, CommandError> {
         Command::Events(args) => oci::events::execute(context, &args),
         Command::Checkpoint(args) => oci::checkpoint::checkpoint(context, &args),
         Command::Restore(args) => oci::checkpoint::restore(&args),
-        Command::Pod(command) => pod::execute(context, command),
+        Command::Pod(args) => pod::execute(context, args.command),
         Command::Completions(args) => man::completions(&args),
         Command::Man(args) => man::pages(&args),
         Command::PodSupervise => pod::supervise::execute(),
