@@ -1,6 +1,8 @@
 //! `linux`, less what has a file of its own.
 
-use libcontainer::oci_spec::runtime::{Linux, LinuxDeviceType};
+use libcontainer::oci_spec::runtime::{
+    Linux, LinuxDeviceType, LinuxMemoryPolicy, MemoryPolicyFlagType, MemoryPolicyModeType,
+};
 
 use super::{Fault, fault};
 use crate::{rootfs, selinux};
@@ -52,6 +54,9 @@ pub(super) fn rest(linux: &Linux) -> Result<(), Fault> {
             format!("\"{word}\" is no kind of propagation"),
         );
     }
+    if let Some(policy) = linux.memory_policy() {
+        memory_policy(policy).map_err(|(at, reason)| (format!("linux.memoryPolicy.{at}"), reason))?;
+    }
     if linux.intel_rdt().is_some() {
         return fault("linux.intelRdt", "is not supported yet");
     }
@@ -66,6 +71,35 @@ pub(super) fn rest(linux: &Linux) -> Result<(), Fault> {
     }
     if linux.mount_label().as_ref().is_some_and(|l| !l.is_empty()) && !selinux::is_enabled() {
         return fault("linux.mountLabel", selinux::DISABLED);
+    }
+    Ok(())
+}
+
+/// Checks what set_mempolicy(2) wants of each mode.
+fn memory_policy(policy: &LinuxMemoryPolicy) -> Result<(), Fault> {
+    use MemoryPolicyModeType as Mode;
+    let nodes = policy.nodes().as_deref().unwrap_or_default();
+    match policy.mode() {
+        Mode::MpolDefault | Mode::MpolLocal if !nodes.is_empty() => {
+            return fault("nodes", "must be empty for this mode");
+        }
+        Mode::MpolDefault | Mode::MpolLocal | Mode::MpolPreferred => {}
+        _ if nodes.is_empty() => return fault("nodes", "must name at least one node for this mode"),
+        _ => {}
+    }
+    let is_range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        matches!((first.parse::<u16>(), last.parse::<u16>()), (Ok(first), Ok(last)) if first <= last)
+    };
+    if !nodes.is_empty() && !nodes.split(',').all(|range| is_range(range.trim())) {
+        return fault("nodes", format!("\"{nodes}\" is no list of nodes such as 0-3,7"));
+    }
+    let has = |flag| policy.flags().iter().flatten().any(|f| *f == flag);
+    if has(MemoryPolicyFlagType::MpolFStaticNodes) && has(MemoryPolicyFlagType::MpolFRelativeNodes) {
+        return fault(
+            "flags",
+            "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other",
+        );
     }
     Ok(())
 }

@@ -244,6 +244,26 @@ fn every_fault_is_named_with_its_place() {
         ),
         ("/linux/intelRdt", json!({"closID": "a"}), "linux.intelRdt"),
         ("/linux/netDevices", json!({"eth0": {}}), "linux.netDevices"),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND"}),
+            "linux.memoryPolicy.nodes",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_LOCAL", "nodes": "0"}),
+            "linux.memoryPolicy.nodes",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_INTERLEAVE", "nodes": "3-1"}),
+            "linux.memoryPolicy.nodes",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),
+            "linux.memoryPolicy.flags",
+        ),
         ("/linux/mountLabel", json!("x"), "linux.mountLabel"),
         (
             "/linux/personality",
@@ -376,6 +396,14 @@ fn what_does_no_harm_is_accepted() {
         ("/process/apparmorProfile", json!("")),
         ("/linux/mountLabel", json!("")),
         ("/linux/netDevices", json!({})),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_PREFERRED", "nodes": ""}),
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0-3,7", "flags": []}),
+        ),
         ("/linux/rootfsPropagation", json!("")),
         ("/linux/cgroupsPath", json!("")),
         ("/linux/personality", json!({"domain": "LINUX32", "flags": []})),

@@ -159,9 +159,6 @@ fn keyring() {
     world.op("start", &[]).ok();
     let keys = world.op("exec", &["--", "cat", "/proc/keys"]).ok();
     assert!(keys.contains(&format!("_ses.{}", world.id)), "{keys}");
-    let host = fs::read_to_string("/proc/keys").unwrap_or_default();
-    let own = |table: &str| table.lines().filter(|l| l.contains("_ses.tenure-test")).count();
-    assert!(own(&keys) >= 1 && !host.is_empty() | keys.is_empty());
 }
 
 /// The library ignores it: the program would run without the confinement asked for.
@@ -341,7 +338,8 @@ fn ip(words: &str) -> bool {
 
 /// A pair of interfaces of which one moves, and takes the other with it at the end.
 fn network_devices() {
-    let (inner, outer) = ("tnr-inner", "tnr-outer");
+    let pid = std::process::id();
+    let (inner, outer) = (format!("tnr{pid}i"), format!("tnr{pid}o"));
     if !ip(&format!("link add {inner} type veth peer name {outer}")) {
         eprintln!("not shown: this host makes no virtual interfaces");
         return;
@@ -349,7 +347,7 @@ fn network_devices() {
     assert!(ip(&format!("addr add 198.51.100.7/24 dev {inner}")));
     for mapped in [false, true] {
         let mut world = World::new("busybox ip addr show dev net1; busybox ip addr show dev lo");
-        world.set("/linux/netDevices", json!({inner: {"name": "net1"}}));
+        world.set("/linux/netDevices", json!({inner.as_str(): {"name": "net1"}}));
         if mapped {
             world.map_users();
             // The first container has taken the pair with it.
