@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::fixture::World;
+use crate::fixture::{World, tolerance};
 use crate::harness::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -53,11 +53,12 @@ fn killed_in_a_hook() {
     }
 }
 
-fn killed_at_any_moment() {
-    for step in 0..60 {
+pub(crate) fn killed_at_any_moment() {
+    let slowness = tolerance();
+    for step in (0..60).step_by(usize::try_from(slowness).unwrap()) {
         let world = World::new("sleep 100");
         let mut creator = world.command("create", &[]).spawn().unwrap();
-        let moment = Instant::now() + Duration::from_micros(step * 250);
+        let moment = Instant::now() + Duration::from_micros(step * 250 * slowness);
         while Instant::now() < moment {
             std::hint::spin_loop();
         }

@@ -281,7 +281,7 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// How many times slower than usual this machine may be.
-fn tolerance() -> u64 {
+pub(crate) fn tolerance() -> u64 {
     let given = std::env::var("TENURE_TOLERANCE").ok();
     given.and_then(|t| t.parse().ok()).unwrap_or(1)
 }

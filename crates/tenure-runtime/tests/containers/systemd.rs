@@ -4,10 +4,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use crate::fixture::{Outcome, World, wait_until};
+use crate::attack;
+use crate::fixture::{Outcome, SYSTEMD, World, wait_until};
 use crate::harness::{Test, WITH_SYSTEMD};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -30,6 +32,12 @@ pub(crate) const TESTS: &[Test] = &[
         beside_systemd(
             "systemd_hosts_a_container_with_user_and_time_namespaces",
             user_and_time,
+        )
+    }),
+    ("systemd_forgets_a_container_killed_at_any_moment", || {
+        beside_systemd(
+            "systemd_forgets_a_container_killed_at_any_moment",
+            killed_at_any_moment,
         )
     }),
     ("a_path_that_names_no_scope_is_an_error", malformed_path),
@@ -204,6 +212,16 @@ fn killed_creator() {
     world.op("delete", &["--force"]).ok();
     assert_eq!(show(&unit, "LoadState"), "LoadState=not-found");
     world.leaves_nothing();
+}
+
+fn killed_at_any_moment() {
+    SYSTEMD.store(true, Ordering::Relaxed);
+    attack::killed_at_any_moment();
+    let output = Command::new("systemctl")
+        .args(["list-units", "--all", "--plain", "--no-legend", "tenure-*.scope"])
+        .output()
+        .unwrap();
+    assert_eq!(Outcome::from(output).ok(), "");
 }
 
 fn foreign_scope() {
