@@ -69,6 +69,9 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
             false
         }
     };
+    // Many a filter is older than close_range. What is opened from here on is close-on-exec from its birth.
+    sys::close_on_exec_from(3 + settlement.preserved)
+        .map_err(Failure::step("mark descriptors close-on-exec"))?;
     if !no_new_privileges {
         // Without noNewPrivileges, only a privileged process may load a filter.
         load_filter(settlement)?;
@@ -85,8 +88,6 @@ pub(crate) fn settle(settlement: &Settlement<'_>) -> Result<Program, Failure> {
         )))?;
     }
     check_cwd()?;
-    sys::close_on_exec_from(3 + settlement.preserved)
-        .map_err(Failure::step("mark descriptors close-on-exec"))?;
     let program = Program::find(process, &env)?;
     if no_new_privileges {
         load_filter(settlement)?;
