@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::{Linux, Process, Spec};
@@ -30,7 +31,7 @@ use crate::console;
 use crate::failure::Failure;
 use crate::hook::Point;
 use crate::init::{self, Setup, Start};
-use crate::namespace::{Namespaces, PidNamespace, write_mappings};
+use crate::namespace::{Namespaces, PidNamespace, all_flags, write_mappings};
 use crate::placement::Placement;
 use crate::process::{Child, ProcessKey};
 use crate::seccomp::Filter;
@@ -38,7 +39,8 @@ use crate::sources::sources;
 use crate::store::{Entry, Record, Store};
 use crate::sys::{self, Cloned};
 use crate::{
-    ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, net_device, notify, start, time,
+    ContainerId, CreateRequest, Created, Error, RuntimeOptions, Status, net_device, notify, rootfs, start,
+    time,
 };
 
 /// Whether the program starts at once.
@@ -56,13 +58,30 @@ struct Undo {
     done: bool,
 }
 
+impl Undo {
+    /// Mounts the root of a container that has no mount namespace. What is to be unmounted is written down before.
+    fn shared_root(&mut self, linux: &Linux) -> Result<Option<OwnedFd>, Error> {
+        if all_flags(linux) & libc::CLONE_NEWNS != 0 {
+            return Ok(None);
+        }
+        let directory = self.record.rootfs.clone();
+        let failed = || Error::file("mount", &directory);
+        let (tree, number) = rootfs::shared::detach(&directory).map_err(failed())?;
+        self.record.root_mount = Some(number);
+        self.entry.save(&self.record)?;
+        rootfs::shared::attach(tree.as_fd(), &directory).map_err(failed())?;
+        Ok(Some(tree))
+    }
+}
+
 impl Drop for Undo {
     fn drop(&mut self) {
         if self.done {
             return;
         }
         drop(self.child.take());
-        for result in [self.record.cgroups.remove(), self.entry.remove()] {
+        let record = &self.record;
+        for result in [record.unmount(), record.cgroups.remove(), self.entry.remove()] {
             if let Err(error) = result {
                 tracing::warn!(id = %self.entry.id, %error, "cannot undo a failed create");
             }
@@ -96,6 +115,7 @@ pub(crate) fn create(
     let record = new_record(id, &spec, cgroups, request)?;
     let mut undo = claim(store, id, record)?;
     let entrance = undo.record.cgroups.prepare(linux.resources().as_ref())?;
+    let root = undo.shared_root(linux)?;
     let record = undo.record.clone();
     let namespaces = Namespaces::open(linux)?;
     let setup = Setup {
@@ -107,6 +127,7 @@ pub(crate) fn create(
         entrance,
         sources: sources(&spec, linux, &record, &namespaces)?,
         namespaces,
+        root,
         console: console.connect(&undo.entry)?,
         start: match mode {
             Mode::Create => start::prepare(&undo.entry)?,
@@ -189,6 +210,7 @@ fn new_record(
         private_pid_namespace: namespace(Kind::Pid).is_some_and(|n| n.path().is_none()),
         poststart: Point::Poststart.is_used(spec.hooks().as_ref()),
         poststop: Point::Poststop.is_used(spec.hooks().as_ref()),
+        root_mount: None,
     })
 }
 
@@ -248,7 +270,7 @@ impl Birth<'_> {
         }
         let joined = namespaces.pid.joined().filter(|_| !second_fork);
         let pid_namespace = PidNamespace::of_children(joined, libc::CLONE_NEWPID)?;
-        let unified = setup.entrance.unified.as_ref().map(std::os::fd::AsFd::as_fd);
+        let unified = setup.entrance.unified.as_ref().map(AsFd::as_fd);
         let new_user = namespaces.user.is_new();
         let (pid, pidfd) = match sys::clone3(flags as u64, unified).map_err(Error::system("fork init"))? {
             Cloned::Child => {

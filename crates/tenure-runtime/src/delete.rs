@@ -49,6 +49,7 @@ pub(crate) fn delete(entry: &Entry, force: bool) -> Result<(), Error> {
     if let Some(init) = init {
         kill_and_wait(entry, init.as_fd())?;
     }
+    record.unmount()?;
     record.cgroups.remove()?;
     poststop(entry, &record);
     entry.remove()

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use libcontainer::oci_spec::runtime::{Linux, Process};
 use libcontainer::process::cpu_affinity::set_cpuset_affinity_from_string;
 use nix::unistd::Pid;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
 use crate::announce::Audience;
@@ -20,6 +21,7 @@ use crate::init::{become_root_of_namespace, join_keyring, open_terminal};
 use crate::namespace::{PidNamespace, all_flags};
 use crate::process::Child;
 use crate::program::Program;
+use crate::rootfs::change_root;
 use crate::seccomp::{self, Filter};
 use crate::settle::{Settlement, reopen_null, settle};
 use crate::status::{Judged, judge};
@@ -37,6 +39,8 @@ struct Setup<'a> {
     /// Init, through which its namespaces are entered.
     init: OwnedFd,
     namespaces: i32,
+    /// Init's root, which no namespace brings along.
+    root: Option<OwnedFd>,
     console: Option<OwnedFd>,
     filter: Option<Filter>,
     preserve_fds: u32,
@@ -87,6 +91,7 @@ pub(crate) fn exec(
         record: &record,
         entrance: record.cgroups.open_below(&request.cgroups)?,
         init,
+        root: own_root(&record, namespaces)?,
         namespaces,
         console: console.connect(entry)?,
         filter,
@@ -103,6 +108,22 @@ pub(crate) fn exec(
         linux,
     };
     service.attend()
+}
+
+/// The root of a container that has no mount namespace.
+fn own_root(record: &Record, namespaces: i32) -> Result<Option<OwnedFd>, Error> {
+    let Some(init) = record.init.filter(|_| namespaces & libc::CLONE_NEWNS == 0) else {
+        return Ok(None);
+    };
+    let path = format!("/proc/{}/root", init.pid);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root =
+        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| Error::file("open", &path)(e.into()))?;
+    // Still the same process: it is its root that has been opened.
+    if init.open().is_none() {
+        return Err(Error::file("open", &path)(std::io::ErrorKind::NotFound.into()));
+    }
+    Ok(Some(root))
 }
 
 /// A user namespace cannot be joined by those who are in it already.
@@ -235,6 +256,9 @@ fn prepare(setup: Setup<'_>, channel: &Channel) -> Result<Program, Failure> {
     sys::setns(setup.init.as_fd(), others).map_err(Failure::step("join the container's namespaces"))?;
     if others & libc::CLONE_NEWUSER != 0 {
         become_root_of_namespace()?;
+    }
+    if let Some(root) = setup.root {
+        change_root(root.as_fd()).map_err(Failure::step("change to the container's root"))?;
     }
     drop((setup.init, setup.entrance));
     join_keyring(&setup.record.id)?;

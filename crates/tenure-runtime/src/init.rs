@@ -45,6 +45,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) namespaces: Namespaces,
     /// Bind sources taken in advance, by index of the mount.
     pub(crate) sources: Vec<Option<OwnedFd>>,
+    /// The mounted root, where the creator has mounted it.
+    pub(crate) root: Option<OwnedFd>,
     /// The connected socket that takes the master end of the terminal.
     pub(crate) console: Option<OwnedFd>,
     pub(crate) start: Start,
@@ -200,6 +202,13 @@ fn execute(setup: &Setup<'_>, program: &Program) -> Failure {
 
 fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure> {
     rustix::process::setsid().map_err(Failure::step("create a session"))?;
+    let hooks = setup.spec.hooks().as_ref();
+    if Point::CreateContainer.is_used(hooks) || Point::StartContainer.is_used(hooks) {
+        // The host's /proc is still there, so this link names the pid the host knows.
+        setup.host_pid = fs::read_link("/proc/self")
+            .ok()
+            .and_then(|p| p.to_str()?.parse().ok());
+    }
     setup.namespaces.enter()?;
     if setup.namespaces.is_new(LinuxNamespaceType::Network) {
         sys::loopback_up().map_err(Failure::step("bring the loopback interface up"))?;
@@ -210,7 +219,8 @@ fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure>
     }
     // Modes of directories and devices are exactly those asked for.
     rustix::process::umask(rustix::fs::Mode::empty());
-    let rootfs = Rootfs::attach(setup.spec, setup.linux, &setup.record.rootfs)?;
+    let root = setup.root.take();
+    let rootfs = Rootfs::attach(setup.spec, setup.linux, &setup.record.rootfs, root)?;
     let in_user_namespace = setup.record.user_namespace;
     let sources = std::mem::take(&mut setup.sources);
     rootfs.populate(&setup.record.bundle, setup.cgroups, sources, in_user_namespace)?;
@@ -282,7 +292,7 @@ pub(crate) fn sysctl_path(name: &str) -> PathBuf {
 }
 
 /// Hooks that run once the namespaces and mounts stand: the runtime's in the parent, then the container's here.
-fn run_create_hooks(setup: &mut Setup<'_>, channel: &Channel) -> Result<(), Failure> {
+fn run_create_hooks(setup: &Setup<'_>, channel: &Channel) -> Result<(), Failure> {
     let hooks = setup.spec.hooks().as_ref();
     let needed = Point::Prestart.is_used(hooks) || Point::CreateRuntime.is_used(hooks);
     if needed || net_device::any(setup.linux) {
@@ -292,12 +302,6 @@ fn run_create_hooks(setup: &mut Setup<'_>, channel: &Channel) -> Result<(), Fail
         if !channel.wait_for_go() {
             sys::exit_now(1);
         }
-    }
-    if Point::CreateContainer.is_used(hooks) || Point::StartContainer.is_used(hooks) {
-        // The host's /proc is still mounted, so this link names the pid the host knows.
-        setup.host_pid = fs::read_link("/proc/self")
-            .ok()
-            .and_then(|p| p.to_str()?.parse().ok());
     }
     Point::CreateContainer.run(hooks, setup.record, setup.host_pid, &setup.record.rootfs)
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 use crate::process::ProcessKey;
-use crate::{ContainerId, Error, Status, seccomp, small_file};
+use crate::{ContainerId, Error, Status, rootfs, seccomp, small_file};
 
 /// The record's file name.
 const STATE: &str = "state.json";
@@ -74,6 +74,9 @@ pub(crate) struct Record {
     /// Whether the configuration has to be read again for hooks when the container is deleted.
     #[serde(default = "not_told")]
     pub(crate) poststop: bool,
+    /// The number of the root's mount, of a container that has no mount namespace: it is to be unmounted at the end.
+    #[serde(default)]
+    pub(crate) root_mount: Option<u64>,
 }
 
 /// A record of an older version may be of a configuration with hooks.
@@ -95,6 +98,14 @@ impl Record {
             state["pid"] = pid.into();
         }
         state
+    }
+
+    /// Unmounts the root of a container that has no mount namespace, and all that is below.
+    pub(crate) fn unmount(&self) -> Result<(), Error> {
+        let unmount = |number| rootfs::shared::unmount(&self.rootfs, number);
+        self.root_mount
+            .map_or(Ok(()), unmount)
+            .map_err(Error::file("unmount", &self.rootfs))
     }
 }
 
@@ -388,6 +399,7 @@ mod tests {
             private_pid_namespace: true,
             poststart: false,
             poststop: false,
+            root_mount: None,
         }
     }
 

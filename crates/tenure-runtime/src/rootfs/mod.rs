@@ -13,9 +13,10 @@ mod masks;
 mod mounts;
 mod options;
 mod path;
+pub(crate) mod shared;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use libcontainer::oci_spec::runtime::{Linux, Mount, Spec};
@@ -52,11 +53,29 @@ pub(crate) struct Rootfs<'a> {
     linux: &'a Linux,
     /// The root, as mounted.
     root: OwnedFd,
+    /// Whether it is mounted in the host's mount namespace.
+    shared: bool,
 }
 
 impl<'a> Rootfs<'a> {
     /// Cuts the mount namespace off from the host's and mounts the root's directory.
-    pub(crate) fn attach(spec: &'a Spec, linux: &'a Linux, directory: &Path) -> Result<Self, Failure> {
+    ///
+    /// Where the container has no mount namespace, the creator has done the latter: `mounted`.
+    pub(crate) fn attach(
+        spec: &'a Spec,
+        linux: &'a Linux,
+        directory: &Path,
+        mounted: Option<OwnedFd>,
+    ) -> Result<Self, Failure> {
+        if let Some(root) = mounted {
+            let shared = true;
+            return Ok(Self {
+                spec,
+                linux,
+                root,
+                shared,
+            });
+        }
         let wanted = linux.rootfs_propagation().as_deref().and_then(Propagation::parse);
         let mut propagation = wanted.unwrap_or(Propagation {
             kind: libc::MS_SLAVE,
@@ -75,7 +94,12 @@ impl<'a> Rootfs<'a> {
             "mount the root file system {}",
             directory.display()
         )))?;
-        Ok(Self { spec, linux, root })
+        Ok(Self {
+            spec,
+            linux,
+            root,
+            shared: false,
+        })
     }
 
     fn mount(directory: &Path) -> io::Result<OwnedFd> {
@@ -126,6 +150,9 @@ impl<'a> Rootfs<'a> {
 
     /// Makes the root `/` and lets the host's tree go.
     pub(crate) fn pivot(&self, no_pivot: bool) -> Result<(), Failure> {
+        if self.shared {
+            return change_root(self.root.as_fd()).map_err(Failure::step("change the root"));
+        }
         let result = if no_pivot {
             self.move_root()
         } else {
@@ -172,8 +199,7 @@ impl<'a> Rootfs<'a> {
         rustix::process::fchdir(&self.root)?;
         rustix::mount::mount_move(".", "/")?;
         rustix::process::chroot(".")?;
-        rustix::process::chdir("/")?;
-        Ok(())
+        rustix::process::chdir("/").map_err(Into::into)
     }
 
     /// What can only be done at the very end: propagation and read-only file systems.
@@ -198,6 +224,13 @@ impl<'a> Rootfs<'a> {
         }
         Ok(())
     }
+}
+
+/// Makes an open directory the root and the working directory of this process.
+pub(crate) fn change_root(directory: BorrowedFd<'_>) -> io::Result<()> {
+    rustix::process::fchdir(directory)?;
+    rustix::process::chroot(".")?;
+    rustix::process::chdir("/").map_err(Into::into)
 }
 
 fn read_only(path: &Path) -> io::Result<()> {

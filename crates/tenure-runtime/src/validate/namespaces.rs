@@ -25,13 +25,13 @@ pub(super) fn namespaces(spec: &Spec, linux: &Linux) -> Result<(), Fault> {
             if !path.is_absolute() {
                 return fault(at, format!("\"{}\" must be an absolute path", path.display()));
             }
-            if namespace.typ() == LinuxNamespaceType::Mount {
-                return fault(at, "joining a mount namespace is not supported");
-            }
         }
     }
-    if !seen.contains(&LinuxNamespaceType::Mount) {
-        return fault("linux.namespaces", "a mount namespace is required");
+    if seen.contains(&LinuxNamespaceType::User) && !seen.contains(&LinuxNamespaceType::Mount) {
+        return fault(
+            "linux.namespaces",
+            "a user namespace needs a mount namespace beside it",
+        );
     }
     for (at, name) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
         if name.as_ref().is_some_and(|n| !n.is_empty()) && !seen.contains(&LinuxNamespaceType::Uts) {

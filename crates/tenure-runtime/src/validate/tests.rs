@@ -62,7 +62,7 @@ fn every_fault_is_named_with_its_place() {
         ("/process/selinuxLabel", json!("x"), "process.selinuxLabel"),
         ("/root/path", json!("none"), "root.path"),
         ("/root/path", json!("file"), "root.path"),
-        ("/linux/namespaces", json!([{"type": "pid"}]), "linux.namespaces"),
+        ("/linux/namespaces", json!([{"type": "user"}]), "linux.namespaces"),
         (
             "/linux/namespaces",
             json!([{"type": "mount"}, {"type": "mount"}]),

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::fixture::World;
+use crate::fixture::{World, wait_until};
 use crate::harness::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -42,6 +43,11 @@ pub(crate) const TESTS: &[Test] = &[
         tmpfs,
     ),
     ("namespaces_are_joined_by_path", joined_namespaces),
+    ("a_mount_namespace_is_joined_by_path", joined_mounts),
+    (
+        "without_a_mount_namespace_the_mounts_go_with_the_container",
+        shared_mounts,
+    ),
     ("a_shared_uts_namespace_keeps_its_name", shared_uts),
     ("loopback_is_up_in_a_new_network_namespace", loopback),
     ("limits_umask_and_oom_score_are_set", process_settings),
@@ -344,6 +350,47 @@ fn joined_namespaces() {
     // The first container's program is seen.
     expected.push("1".to_owned());
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+}
+
+fn joined_mounts() {
+    let mut other = Command::new("unshare")
+        .args(["--mount", "sleep", "100"])
+        .spawn()
+        .unwrap();
+    let path = format!("/proc/{}/ns/mnt", other.id());
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap();
+    wait_until("unshare", || fs::read_link(&path).is_ok_and(|l| l != own));
+    let told = output(
+        "readlink /proc/self/ns/mnt; ls -d /bin /usr 2>/dev/null; true",
+        |w| {
+            w.namespace("mount", Some(&path));
+        },
+    );
+    let expected = fs::read_link(&path).unwrap();
+    assert_eq!(told, format!("{}\n/bin\n", expected.display()));
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+fn shared_mounts() {
+    let mut world = World::new("ls -d /bin /usr 2>/dev/null; readlink /proc/self/ns/mnt; sleep 100");
+    world.namespace("mount", None);
+    world.create();
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string();
+    world.op("start", &[]).ok();
+    world.wait_for(&own);
+    let told = fs::read_to_string(world.path("out")).unwrap();
+    assert_eq!(told, format!("/bin\n{own}\n"));
+    let script = "ls -d /bin /usr 2>/dev/null; readlink /proc/self/ns/mnt; cat /proc/1/comm";
+    let told = world.op("exec", &["--", "sh", "-c", script]).ok();
+    assert_eq!(told, format!("/bin\n{own}\nsleep\n"));
+    assert!(world.leftovers().iter().any(|l| l.contains("/rootfs/proc ")));
+    world.op("delete", &["--force"]).ok();
+    world.leaves_nothing();
+    // A create that fails half-way takes them away, too.
+    world.set("/process/args", json!(["/absent"]));
+    assert_ne!(world.op("create", &[]).code, 0);
+    world.leaves_nothing();
 }
 
 fn shared_uts() {
