@@ -163,8 +163,8 @@ fn override_user(process: &mut Process, overrides: &ProcessOverrides) {
     }
 }
 
-/// Adds capabilities to the bounding, effective and permitted sets, and where the container has any, to the ambient
-/// and inheritable ones, as runc does.
+/// Adds capabilities to the bounding, effective and permitted sets, and to the ambient one what is inheritable already,
+/// as runc does. Nothing becomes inheritable by it: a program could hand it to what it executes (CVE-2022-29162).
 fn override_capabilities(process: &mut Process, overrides: &ProcessOverrides) -> Result<(), Error> {
     if overrides.capabilities.is_empty() {
         return Ok(());
@@ -186,11 +186,10 @@ fn override_capabilities(process: &mut Process, overrides: &ProcessOverrides) ->
     sets.set_bounding(with(sets.bounding()));
     sets.set_effective(with(sets.effective()));
     sets.set_permitted(with(sets.permitted()));
-    if sets.inheritable().as_ref().is_some_and(|s| !s.is_empty()) {
-        sets.set_inheritable(with(sets.inheritable()));
-        if sets.ambient().as_ref().is_some_and(|s| !s.is_empty()) {
-            sets.set_ambient(with(sets.ambient()));
-        }
+    if let Some(inheritable) = sets.inheritable() {
+        let raised = added.iter().filter(|c| inheritable.contains(c));
+        let ambient = sets.ambient().iter().flatten().chain(raised).copied().collect();
+        sets.set_ambient(Some(ambient));
     }
     process.set_capabilities(Some(sets));
     Ok(())
@@ -270,6 +269,25 @@ mod tests {
         let sets = process.capabilities().clone().unwrap();
         assert_eq!(sets.bounding().as_ref().unwrap().len(), 2);
         assert_eq!(sets.ambient().as_ref().map_or(0, |s| s.len()), 0);
+    }
+
+    #[test]
+    fn a_capability_added_to_an_exec_is_not_inheritable_by_it() {
+        let text = MINIMAL.replace("\"bounding\"", "\"inheritable\":[\"CAP_CHOWN\"],\"bounding\"");
+        let config = parse(Path::new("config.json"), text.as_bytes()).unwrap();
+        let overrides = ProcessOverrides {
+            args: vec!["sh".into()],
+            capabilities: vec!["SYSLOG".into(), "CHOWN".into()],
+            ..ProcessOverrides::default()
+        };
+        let sets = exec_process(&config, &overrides)
+            .unwrap()
+            .capabilities()
+            .clone()
+            .unwrap();
+        let size = |set: &Option<Capabilities>| set.as_ref().map_or(0, Capabilities::len);
+        assert_eq!((size(sets.inheritable()), size(sets.ambient())), (1, 1));
+        assert_eq!((size(sets.bounding()), size(sets.permitted())), (3, 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! library errors ──From──▶ CommandError { kind, error, hint }
 //!                              │ kind × Class of the command ──▶ Code      (`cli.md`, Exit codes)
-//!                              └ text ──▶ `tenure: …` on stderr, and a line in --log
+//!                              └ text ──▶ `tenure: error: …` on stderr, and a line in --log
 //! ```
 
 use std::fmt::{self, Write as _};
@@ -207,6 +207,8 @@ impl From<tenure_engine::EngineError> for CommandError {
 
 /// Tells why a command failed and gives its exit code.
 ///
+/// The line has the word "error" in it, by which some callers tell failures from other output.
+///
 /// With `TENURE_ERRORS=log` what is in the log is not told on stderr, too: a pod's engine says so where this process's
 /// stderr is the container's.
 pub(crate) fn report(error: &CommandError, class: Class, log: &Log) -> Code {
@@ -214,7 +216,7 @@ pub(crate) fn report(error: &CommandError, class: Class, log: &Log) -> Code {
     for line in error.lines() {
         let is_logged = log.error(&line);
         if !(is_logged && only_log) {
-            crate::output::complain(&line);
+            crate::output::complain(&format!("error: {line}"));
         }
     }
     error.code(class)
@@ -234,7 +236,8 @@ pub(crate) fn usage(error: &clap::Error) -> Code {
             Code::USAGE
         }
         _ => {
-            crate::output::complain(&usage_line(&error.render().to_string()));
+            let line = usage_line(&error.render().to_string());
+            crate::output::complain(&format!("error: {line}"));
             Code::USAGE
         }
     }

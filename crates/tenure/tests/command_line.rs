@@ -61,7 +61,7 @@ fn error_line(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines.len() == 1 && lines[0].starts_with("tenure: "),
+        lines.len() == 1 && lines[0].starts_with("tenure: error: "),
         "not one line of error: {text:?}"
     );
     lines[0].to_owned()

@@ -190,7 +190,7 @@ impl Mounter<'_> {
             match resolve_without_links(self.root, &destination) {
                 Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
                     return Err(io::Error::other(format!(
-                        "{kind} must be mounted on an ordinary directory"
+                        "{kind} must be mounted on ordinary directory"
                     )));
                 }
                 Ok(place) => (place, false),

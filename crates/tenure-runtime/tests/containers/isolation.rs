@@ -305,7 +305,7 @@ fn hostile_links() {
     symlink("tmp", world.rootfs().join("proc")).unwrap();
     world
         .op("run", &[])
-        .fails(125, "must be mounted on an ordinary directory");
+        .fails(125, "must be mounted on ordinary directory");
     world.leaves_nothing();
 }
 
