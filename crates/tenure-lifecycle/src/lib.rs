@@ -34,6 +34,7 @@ pub mod pod;
 pub mod probe;
 mod project;
 mod restart;
+pub mod simulate;
 pub mod status;
 pub mod stop;
 pub mod time;

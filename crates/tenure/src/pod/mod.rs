@@ -9,6 +9,7 @@ mod lines;
 pub(crate) mod list;
 pub(crate) mod logs;
 mod manifest;
+pub(crate) mod plan;
 mod progress;
 pub(crate) mod run;
 pub(crate) mod status;
@@ -19,9 +20,7 @@ pub(crate) mod validate;
 pub(crate) mod wait;
 mod watch;
 
-use std::ffi::OsString;
-
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 
 use crate::context::Context;
 use crate::exit::{Class, Code, CommandError};
@@ -43,9 +42,8 @@ pub(crate) enum PodCommand {
     Run(run::RunArgs),
     /// Tell everything that is wrong with a manifest
     Validate(validate::ValidateArgs),
-    /// Simulate a pod's life without running anything (not supported yet)
-    #[command(hide = true)]
-    Plan(Anything),
+    /// Simulate a pod's life without running anything
+    Plan(plan::PlanArgs),
     /// List pods
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
@@ -66,14 +64,6 @@ pub(crate) enum PodCommand {
     Wait(wait::WaitArgs),
     /// Draw a pod's life
     Timeline(timeline::TimelineArgs),
-}
-
-/// The arguments of a command that does not work yet: anything.
-#[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Anything {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
 }
 
 /// `-o json`.
@@ -106,7 +96,7 @@ pub(crate) fn execute(context: &Context, command: PodCommand) -> Result<Code, Co
         PodCommand::Exec(args) => exec::execute(context, &args),
         PodCommand::Events(args) => events::execute(context, &args),
         PodCommand::Wait(args) => wait::execute(context, &args),
-        PodCommand::Plan(_) => Err(CommandError::message("pod plan is not supported yet")),
+        PodCommand::Plan(args) => plan::execute(&args),
         PodCommand::Timeline(args) => timeline::execute(context, &args),
     }
 }

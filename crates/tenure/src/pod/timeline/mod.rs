@@ -8,8 +8,8 @@
 
 mod scale;
 mod story;
-mod svg;
-mod text;
+pub(super) mod svg;
+pub(super) mod text;
 mod trace;
 
 use std::io::{self, IsTerminal};
@@ -18,7 +18,9 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tenure_engine::{Observed, Supervisor, observe};
 
-use self::story::{Member, Story};
+pub(super) use self::scale::span_text;
+pub(super) use self::story::{Member, Story};
+pub(super) use self::text::Look;
 use crate::context::Context;
 use crate::exit::{Code, CommandError};
 use crate::output;
@@ -89,19 +91,24 @@ fn members(observed: &Observed) -> Vec<Member> {
             entries.iter().filter_map(|entry| {
                 Some(Member {
                     name: entry["name"].as_str()?.to_owned(),
-                    kind: match (*field, entry["restartPolicy"].as_str()) {
-                        ("containers", _) => "",
-                        (_, Some("Always")) => "sidecar",
-                        _ => "init",
-                    },
+                    kind: kind(*field == "initContainers", entry["restartPolicy"] == "Always"),
                 })
             })
         })
         .collect()
 }
 
+/// What stands behind a container's name.
+pub(super) const fn kind(is_init: bool, restarts_always: bool) -> &'static str {
+    match (is_init, restarts_always) {
+        (true, true) => "sidecar",
+        (true, false) => "init",
+        (false, _) => "",
+    }
+}
+
 /// How text looks where it goes.
-fn look(width: Option<u16>) -> text::Look {
+pub(super) fn look(width: Option<u16>) -> Look {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
     let size = rustix::termios::tcgetwinsize(stdout).ok().map(|size| size.ws_col);
@@ -111,7 +118,7 @@ fn look(width: Option<u16>) -> text::Look {
         .or_else(|| word("LANG"));
     // A C locale on a terminal draws no boxes; a file is read by anything, and UTF-8 is what that takes.
     let plain = terminal && !locale.is_some_and(|name| name.to_ascii_lowercase().contains("utf"));
-    text::Look {
+    Look {
         columns: width
             .or(size.filter(|columns| *columns >= 40))
             .unwrap_or(100)

@@ -172,7 +172,7 @@ fn round_step(least: f64) -> Micros {
 }
 
 /// A length of time in few characters: `350 ms`, `12.5 s`, `3 m 20 s`, `5 h`.
-pub(super) fn span_text(micros: Micros) -> String {
+pub(in super::super) fn span_text(micros: Micros) -> String {
     let seconds = micros / 1_000_000;
     let pair = |whole: i64, unit: &str, part: i64, small: &str| match part {
         0 => format!("{whole} {unit}"),

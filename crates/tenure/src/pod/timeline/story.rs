@@ -5,11 +5,11 @@ use tenure_engine::PodEvent;
 
 /// A container as the manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(in super::super) struct Member {
     /// Its name.
-    pub(super) name: String,
+    pub(in super::super) name: String,
     /// `init`, `sidecar`, or nothing for an app container.
-    pub(super) kind: &'static str,
+    pub(in super::super) kind: &'static str,
 }
 
 /// Microseconds since the pod's first event.
@@ -112,7 +112,7 @@ pub(super) struct Track {
 
 /// A pod's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Story {
+pub(in super::super) struct Story {
     /// The pod.
     pub(super) name: String,
     /// The first event.
@@ -121,6 +121,8 @@ pub(super) struct Story {
     pub(super) end: Micros,
     /// The pod lives.
     pub(super) goes_on: bool,
+    /// It was not lived.
+    pub(super) is_planned: bool,
     /// Containers in the order of the manifest.
     pub(super) tracks: Vec<Track>,
     /// What happened to the pod as a whole: a stop, a deadline.
@@ -145,6 +147,7 @@ impl Story {
             begin,
             end: 0,
             goes_on: until.is_some(),
+            is_planned: false,
             tracks: members.iter().cloned().map(Track::new).collect(),
             marks: Vec::new(),
         };
@@ -162,6 +165,34 @@ impl Story {
             track.close_all(end);
         }
         Some(story)
+    }
+
+    /// A life that was simulated; the times count from the epoch.
+    pub(in super::super) fn plan(name: &str, members: &[Member], events: &[PodEvent]) -> Self {
+        let story = Self::tell(name, members, events, None);
+        let story = story.unwrap_or_else(|| Self {
+            name: name.into(),
+            begin: Timestamp::UNIX_EPOCH,
+            end: 0,
+            goes_on: false,
+            is_planned: true,
+            tracks: members.iter().cloned().map(Track::new).collect(),
+            marks: Vec::new(),
+        });
+        Self {
+            is_planned: true,
+            ..story
+        }
+    }
+
+    /// When it was, for a heading.
+    pub(super) fn dates(&self) -> String {
+        let length = super::span_text(self.end);
+        match (self.is_planned, self.goes_on) {
+            (true, _) => format!("planned, {length} in all"),
+            (false, true) => format!("from {:.3}, {length} so far", self.begin),
+            (false, false) => format!("from {:.3}, {length} in all", self.begin),
+        }
     }
 
     /// The track of a container; a new one for a name that the manifest has not.

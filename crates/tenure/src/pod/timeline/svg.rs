@@ -30,7 +30,7 @@ svg{font:13px system-ui,'Segoe UI','DejaVu Sans',sans-serif}\
 .postStart{fill:#4d9fe3}.preStop{fill:#ad7bd8}.bad{fill:#ea5f5b}.failed,.stop{stroke:#ea5f5b}.halo{stroke:#151a20}}";
 
 /// Draws a story.
-pub(super) fn draw(story: &Story) -> String {
+pub(in super::super) fn draw(story: &Story) -> String {
     let scale = Scale::new(&story.moments());
     let height = TOP + rows_height(story) + 56.0;
     let canvas = Canvas {
@@ -101,14 +101,12 @@ impl Canvas<'_> {
     }
 
     fn heading(&self, out: &mut String) {
-        let state = if self.story.goes_on { "so far" } else { "in all" };
         let _ = writeln!(
             out,
             "<text class=\"title\" x=\"{MARGIN}\" y=\"36\">{}</text>\n\
-             <text class=\"dim\" x=\"{MARGIN}\" y=\"55\">from {:.3}, {} {state}</text>",
+             <text class=\"dim\" x=\"{MARGIN}\" y=\"55\">{}</text>",
             escape(&self.story.name),
-            self.story.begin,
-            span_text(self.story.end)
+            self.story.dates()
         );
     }
 

@@ -7,7 +7,7 @@ use super::story::{Mark, MarkKind, Micros, Span, SpanKind, Story, Track};
 
 /// How the text looks.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(in super::super) struct Look {
     /// The width of a line.
     pub(super) columns: usize,
     /// Colours may be used.
@@ -92,8 +92,18 @@ struct Row {
     note: String,
 }
 
-/// Draws a story.
+/// Draws a story, with a heading.
 pub(super) fn draw(story: &Story, look: &Look) -> String {
+    format!(
+        "Pod {}: {}\n\n{}",
+        story.name,
+        story.dates(),
+        picture(story, look)
+    )
+}
+
+/// Draws a story.
+pub(in super::super) fn picture(story: &Story, look: &Look) -> String {
     let scale = Scale::new(&story.moments());
     let notes: Vec<String> = story.tracks.iter().map(|track| note(track, story)).collect();
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
@@ -112,7 +122,7 @@ pub(super) fn draw(story: &Story, look: &Look) -> String {
         rows.push(canvas.life(track, note));
         rows.extend(canvas.hooks(track));
     }
-    let mut text = heading(story);
+    let mut text = String::new();
     let (labels, axis) = canvas.axis();
     let mut plain = |label: &str, line: &str| {
         let _ = writeln!(text, "{}", format!("{label:<label_width$}  {line}").trim_end());
@@ -125,16 +135,6 @@ pub(super) fn draw(story: &Story, look: &Look) -> String {
     }
     let _ = write!(text, "\n{:label_width$}  {}\n", "", legend(story, look));
     text
-}
-
-fn heading(story: &Story) -> String {
-    let state = if story.goes_on { "so far" } else { "in all" };
-    format!(
-        "Pod {}: from {:.3}, {} {state}\n\n",
-        story.name,
-        story.begin,
-        span_text(story.end)
-    )
 }
 
 fn label(track: &Track) -> String {
