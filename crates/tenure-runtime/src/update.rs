@@ -14,6 +14,13 @@ use crate::{Error, Status, cgroup, config};
 /// # Errors
 /// `InvalidResources`, naming the JSON path.
 pub fn parse_resources(bytes: &[u8]) -> Result<LinuxResources, Error> {
+    // A list would be taken for the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Error::InvalidResources {
+            at: ".".to_owned(),
+            reason: "is a list and no object".to_owned(),
+        });
+    }
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let at = error.path().to_string();
@@ -179,6 +186,7 @@ mod tests {
             (r#"{"memory":{"limit":"x"}}"#, "memory.limit"),
             (r#"{"cpu":7}"#, "cpu"),
             ("", "."),
+            (" []", "."),
         ] {
             match parse_resources(text.as_bytes()) {
                 Err(Error::InvalidResources { at, .. }) => assert_eq!(at, place),

@@ -3,11 +3,13 @@
 //! Each command's own options live in that command's file. Subcommands are built only when they are named
 //! (`defer`), so that a lone `tenure state` does not pay for the whole tree.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Class;
+use crate::telemetry::Log;
 use crate::{man, oci, pod};
 
 #[derive(Debug, Parser)]
@@ -113,6 +115,32 @@ pub(crate) enum Rootless {
     False,
 }
 
+/// The log that a command line means which cannot be understood as a whole: callers read their errors there.
+pub(crate) fn guess_log(arguments: impl Iterator<Item = OsString>) -> Log {
+    let (mut path, mut format) = (None, LogFormat::Text);
+    let mut arguments = arguments.skip(1);
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_string_lossy().into_owned();
+        let Some(option) = argument.strip_prefix("--") else {
+            break;
+        };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(OsString::from(value))),
+            None if TAKE_VALUE.contains(&option) => (option, arguments.next()),
+            None => (option, None),
+        };
+        match (name, value) {
+            ("log", value) => path = value.filter(|p| !p.is_empty()).map(PathBuf::from),
+            ("log-format", Some(value)) if value == LogFormat::Json.as_str() => format = LogFormat::Json,
+            _ => {}
+        }
+    }
+    Log::new(path, format)
+}
+
+/// Global options that are followed by a value.
+const TAKE_VALUE: [&str; 5] = ["root", "log", "log-format", "rootless", "cgroup-manager"];
+
 /// Every command.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -193,6 +221,19 @@ pub(crate) fn help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_of_a_wrong_command_line_is_found_before_the_command() {
+        let log = |line: &str| guess_log(line.split(' ').map(OsString::from));
+        let found = log("tenure --root /r --log /l --log-format json run --nope");
+        assert_eq!(found.path(), Some(std::path::Path::new("/l")));
+        assert_eq!(
+            log("tenure --debug --log=/l --rootless x list").path(),
+            found.path()
+        );
+        assert_eq!(log("tenure exec --log /l").path(), None);
+        assert_eq!(log("tenure --log").path(), None);
+    }
 
     #[test]
     fn rootless_takes_gos_words() {

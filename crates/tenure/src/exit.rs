@@ -223,8 +223,8 @@ pub(crate) fn report(error: &CommandError, class: Class, log: &Log) -> Code {
 }
 
 /// Shows what clap has to say: help goes to stdout with code 0, a command line without command gets its help on stderr,
-/// and wrong usage one line; the latter two with code 2.
-pub(crate) fn usage(error: &clap::Error) -> Code {
+/// and wrong usage one line, there and in the log; the latter two with code 2.
+pub(crate) fn usage(error: &clap::Error, log: &Log) -> Code {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -237,6 +237,7 @@ pub(crate) fn usage(error: &clap::Error) -> Code {
         }
         _ => {
             let line = usage_line(&error.render().to_string());
+            log.error(&line);
             crate::output::complain(&format!("error: {line}"));
             Code::USAGE
         }

@@ -36,7 +36,7 @@ use crate::exit::{Code, CommandError};
 fn main() -> ExitCode {
     let mut invocation = match Invocation::try_parse() {
         Ok(invocation) => invocation,
-        Err(error) => return exit::usage(&error).into(),
+        Err(error) => return exit::usage(&error, &args::guess_log(std::env::args_os())).into(),
     };
     // As with runc, no file is meant.
     invocation.globals.log = invocation.globals.log.filter(|path| !path.as_os_str().is_empty());
