@@ -43,6 +43,7 @@ fn pod() -> Manifest {
 }
 
 /// Twenty lives, each with what is to be assumed of it beyond what its commands show.
+#[allow(clippy::too_many_lines)] // A table.
 fn samples() -> Vec<(&'static str, Manifest, &'static [&'static str])> {
     let ready = |name| {
         shell(

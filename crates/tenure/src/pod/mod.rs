@@ -20,7 +20,7 @@ pub(crate) mod validate;
 pub(crate) mod wait;
 mod watch;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::context::Context;
 use crate::exit::{Class, Code, CommandError};
