@@ -172,11 +172,12 @@ impl<E: Effects> Engine<E> {
         }
         let actions = self.machine.on_event(now, event)?;
         let status = self.machine.status();
-        if let Some(ready) = &mut self.ready {
+        // First what people see, then what it announces: whoever is told that the pod is up may look at once.
+        let up = self.ready.is_some().then(|| status.clone());
+        self.publisher.publish(status);
+        if let (Some(ready), Some(status)) = (&mut self.ready, up) {
             self.settles |= ready.observe(&status);
         }
-        // First what people see, then what it announces.
-        self.publisher.publish(status);
         for action in actions {
             self.perform(action);
         }
