@@ -87,7 +87,7 @@ impl Spawned {
     }
 }
 
-/// Runs a command to its end and panics when that takes longer than `limit`.
+/// Runs a command to its end and panics when that takes longer than `limit` (see [`wait_until`]).
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> Outcome {
     finish(spawn(command), limit)
@@ -143,7 +143,7 @@ pub fn finish(mut spawned: Spawned, limit: Duration) -> Outcome {
         stderr: read(spawned.stderr),
         took,
     };
-    assert!(in_time, "not finished in {limit:?} and so killed: {outcome}");
+    assert!(in_time, "not finished in {took:.1?} and so killed: {outcome}");
     outcome
 }
 

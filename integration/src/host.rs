@@ -142,7 +142,8 @@ impl Host {
         run(&mut self.tenure(arguments), SHORT)
     }
 
-    /// A command for the OCI runtime under test, which may be another than Tenure, with the test's root.
+    /// A command for the OCI runtime under test, which may be another than Tenure, with the test's root; where
+    /// `TENURE_SYSTEMD_CGROUP=1` is set, with cgroups that systemd makes.
     pub fn oci(&self, arguments: &[&str]) -> Command {
         let mut command = match self.runtime() {
             None => self.tenure(&[]),
@@ -152,7 +153,11 @@ impl Host {
                 command
             }
         };
-        command.arg("--root").arg(self.root()).args(arguments);
+        command.arg("--root").arg(self.root());
+        if is_set("TENURE_SYSTEMD_CGROUP") {
+            command.arg("--systemd-cgroup");
+        }
+        command.args(arguments);
         command
     }
 

@@ -7,7 +7,6 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tenure_integration::{
     Host, Manifest, RunningPod, assert_between, ends_on_term, exec, finish, host, ignores_term, shell,
-    tolerance,
 };
 
 const GRACE: u64 = 1;
@@ -43,7 +42,7 @@ fn assert_in_time(begun: Instant) {
         "time to stop",
         begun.elapsed().as_secs_f64(),
         0.0,
-        GRACE as f64 + 2.0 + tolerance(),
+        GRACE as f64 + 2.5,
     );
 }
 

@@ -5,19 +5,17 @@
 reserve=30
 
 # Variables that mean something to tests, passed on where they are set here.
-passed_on=(TENURE_RUNTIME TENURE_LOG RUST_BACKTRACE RUST_LOG)
+passed_on=(TENURE_RUNTIME TENURE_SYSTEMD_CGROUP TENURE_LOG RUST_BACKTRACE RUST_LOG)
 
 # Prints the shell script for the machine: the environment, then the command.
 guest_script() {
-  local payload=$1 name tolerance=${TENURE_TOLERANCE:-}
+  local payload=$1 name tolerance=1 threads=4
   shift
-  if [ -z "$tolerance" ]; then
-    tolerance=1
-    # Starting a process is thirty times slower in an emulated machine, other system calls five times.
-    [ "$(accelerator)" = kvm ] || tolerance=8
-  fi
-  printf 'export %q\n' TENURE_VM=1 TENURE_REQUIRE_ALL=1 "TENURE_TOLERANCE=$tolerance" \
-    "RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}"
+  # Starting a process is thirty times slower in an emulated machine, other system calls five times; and it has no time
+  # to spare for tests that run side by side.
+  [ "$(accelerator)" = kvm ] || tolerance=8 threads=2
+  printf 'export %q\n' TENURE_VM=1 TENURE_REQUIRE_ALL=1 "TENURE_TOLERANCE=${TENURE_TOLERANCE:-$tolerance}" \
+    "RUST_TEST_THREADS=${RUST_TEST_THREADS:-$threads}"
   for name in "${passed_on[@]}"; do
     [ -z "${!name:-}" ] || printf 'export %q\n' "$name=${!name}"
   done
