@@ -191,6 +191,49 @@ fn the_bundle_stands_where_the_manifest_is_silent() {
 }
 
 #[test]
+fn a_container_is_told_fields_of_its_pod_and_its_resources() {
+    let Some(host) = host("downward") else { return };
+    let field =
+        |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
+    let amount = |name: &str, resource: &str, divisor: &str| {
+        let source = json!({ "resource": resource, "divisor": divisor });
+        json!({ "name": name, "valueFrom": { "resourceFieldRef": source } })
+    };
+    let script = "echo $TIER $SPACE $POD_IP $CPU $MEMORY; [ $NODE_CPU = $(grep -c ^processor /proc/cpuinfo) ] && \
+                  [ $NODE = $(cat /proc/sys/kernel/hostname) ] || echo $NODE_CPU $NODE; \
+                  [ -n \"$UID_OF_POD\" ] && [ $AGAIN = is-$UID_OF_POD ] && [ -n \"$HOST_IP\" ] && echo told";
+    let app = shell("app", script)
+        .set("resources", json!({ "limits": { "cpu": "1500m" }, "requests": { "memory": "1025Ki" } }))
+        .set(
+            "env",
+            json!([
+                field("TIER", "metadata.labels['tier']"),
+                field("SPACE", "metadata.namespace"),
+                field("NODE", "spec.nodeName"),
+                field("UID_OF_POD", "metadata.uid"),
+                field("HOST_IP", "status.hostIP"),
+                field("POD_IP", "status.podIP"),
+                { "name": "AGAIN", "value": "is-$(UID_OF_POD)" },
+                amount("CPU", "limits.cpu", "1m"),
+                amount("MEMORY", "requests.memory", "1Mi"),
+                { "name": "NODE_CPU", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu", "containerName": "init" } } },
+            ]),
+        );
+    let mut manifest = one(app).init(shell("init", "true")).host_network();
+    manifest.0["metadata"]["labels"] = json!({ "tier": "front" });
+    let written = output_of(&host, &manifest);
+    assert_eq!(written.len(), 2, "{written:?}");
+    let words: Vec<&str> = written[0].split(' ').collect();
+    assert_eq!(
+        (words[0], words[1], words[3], words[4]),
+        ("front", "default", "1500", "2"),
+        "{written:?}"
+    );
+    assert!(words[2].parse::<std::net::IpAddr>().is_ok(), "{written:?}");
+    assert_eq!(written[1], "told");
+}
+
+#[test]
 fn files_written_by_init_containers_reach_the_app() {
     let Some(host) = host("handed") else { return };
     let manifest = Manifest::new()

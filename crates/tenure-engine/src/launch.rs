@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tenure_lifecycle::{Event, PodMachine, PodPlan, PodStatus};
 use tenure_spec::PodSpec;
+use tenure_spec::reference::Known;
 
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -18,6 +19,7 @@ use crate::oci::cli::CliRuntime;
 use crate::publish::Publisher;
 use crate::ready::Ready;
 use crate::recover;
+use crate::sandbox::node;
 use crate::store::{Claim, Launched, PodEvent, SandboxStage, Store, write_json};
 use crate::supervision::{Supervision, Watch};
 use crate::tee::TeeOut;
@@ -159,7 +161,12 @@ async fn live(
         Err(source) => return Err(process_error("start the terminal's writer", source)),
     };
     let runtime = Rc::new(CliRuntime::new(launch.runtime, dir.path().to_path_buf()));
-    let host = Host::new(runtime, dir.clone(), launch.spec, record, Vec::new()).with_tee(tee);
+    let known = Known {
+        node: node::facts(dir.root()),
+    };
+    let host = Host::new(runtime, dir.clone(), launch.spec, record, Vec::new())
+        .with_tee(tee)
+        .with_known(known);
     let ready = ready.take().map(|pipe| Ready::new(pipe, &plan));
     let engine = Engine::new(PodMachine::new(plan), Rc::new(host), clock, publisher).with_ready(ready);
     let status = watch.live(engine, Event::Begin).await;

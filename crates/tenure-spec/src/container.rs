@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::Handler;
 use crate::probe::Probes;
+use crate::reference::{FieldRef, ResourceRef};
 use crate::volume::VolumeMount;
 
 /// `restartPolicy` of a pod or of a container (`lifecycle-semantics 5.2, 5.3`).
@@ -78,13 +79,24 @@ pub struct ContainerSpec {
     pub tty: bool,
 }
 
-/// One `env` entry with a literal value.
+/// One `env` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvVar {
     /// The variable's name.
     pub name: String,
-    /// Its value, `$(VAR)` not yet expanded.
-    pub value: String,
+    /// Its value.
+    pub value: EnvValue,
+}
+
+/// What an `env` entry is set to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnvValue {
+    /// `value`, `$(VAR)` not yet expanded.
+    Literal(String),
+    /// `valueFrom.fieldRef`; taken as it is, `$(VAR)` is not expanded.
+    Field(FieldRef),
+    /// `valueFrom.resourceFieldRef`.
+    Resource(ResourceRef),
 }
 
 /// One `ports` entry.
@@ -120,6 +132,9 @@ pub struct Resources {
     pub memory_limit_bytes: Option<u64>,
     /// `requests.memory` in bytes.
     pub memory_request_bytes: Option<u64>,
+    /// `requests.ephemeral-storage` in bytes: nothing but a number that the container can be told.
+    #[serde(default)]
+    pub ephemeral_storage_request_bytes: Option<u64>,
 }
 
 /// `securityContext` of a container, the pod's defaults merged in. `None` and empty: the bundle's.

@@ -25,11 +25,12 @@ pub mod oci;
 pub mod pod;
 pub mod probe;
 mod quantity;
+pub mod reference;
 pub mod signal;
 mod supported;
 pub mod volume;
 
-pub use container::{ContainerSpec, EnvVar, Image, Lifecycle, Port, RestartPolicy};
+pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy};
 pub use handler::{Handler, HttpGet, PortRef, Scheme};
 pub use pod::PodSpec;
 pub use volume::{Medium, MountPropagation, Volume, VolumeMount, VolumeSource};

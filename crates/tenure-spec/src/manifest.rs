@@ -5,6 +5,7 @@ mod check;
 mod container;
 pub(crate) mod decode;
 pub(crate) mod document;
+mod env;
 mod fields;
 mod handler;
 mod identity;

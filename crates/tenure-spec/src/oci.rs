@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `command` | replaces `process.args` whole (the image's entrypoint and command) |
 //! | `args` alone | replaces all of `process.args` but its first element: a bundle does not tell its entrypoint from its arguments, so the program is taken for the entrypoint |
-//! | `env` | sets variables of `process.env` by name; `$(VAR)` sees the bundle's and those before it |
+//! | `env` | sets variables of `process.env` by name; `$(VAR)` sees the bundle's and those before it; a `valueFrom` is resolved |
 //! | `workingDir`, `tty` | `process.cwd`, `process.terminal` |
 //! | `securityContext` | `process.user`, `.capabilities`, `.noNewPrivileges`, `root.readonly`, `linux.seccomp`, … |
 //! | `resources` | `linux.resources.cpu`, `.memory` |
@@ -23,6 +23,7 @@ mod security;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -30,6 +31,7 @@ use thiserror::Error;
 use crate::annotations;
 use crate::container::ContainerSpec;
 use crate::pod::PodSpec;
+use crate::reference::Known;
 use crate::signal;
 use crate::volume::MountPropagation;
 
@@ -60,6 +62,8 @@ pub struct Placement {
     pub available_capabilities: Option<Vec<String>>,
     /// `linux.devices` entries that a privileged container gets: the machine's devices.
     pub host_devices: Vec<Value>,
+    /// What `valueFrom` is resolved against.
+    pub known: Rc<Known>,
     /// The content of the file that `Seccomp::Localhost` names: an OCI `linux.seccomp` object.
     pub seccomp_profile: Option<Value>,
 }

@@ -46,6 +46,9 @@ pub struct PodSpec {
     pub share_process_namespace: bool,
     /// `spec.securityContext.sysctls`, name to value.
     pub sysctls: BTreeMap<String, String>,
+    /// `spec.serviceAccountName`, default `default`. Nothing but a name that containers can be told.
+    #[serde(default)]
+    pub service_account_name: String,
     /// `spec.hostAliases`: address to host names, in order.
     pub host_aliases: Vec<(String, Vec<String>)>,
 }

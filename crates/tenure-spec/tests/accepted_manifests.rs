@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tenure_spec::container::{Resources, RestartPolicy, Seccomp};
 use tenure_spec::manifest::{Manifest, Origin, check_bundles, load, load_file};
 use tenure_spec::volume::{HostPathKind, Medium, MountPropagation, Volume, VolumeMount, VolumeSource};
-use tenure_spec::{EnvVar, Handler, Image, PodSpec};
+use tenure_spec::{EnvValue, EnvVar, Handler, Image, PodSpec};
 
 fn origin() -> Origin {
     Origin {
@@ -181,7 +181,7 @@ fn every_supported_field_arrives() {
         init.env[1],
         EnvVar {
             name: "EMPTY".into(),
-            value: String::new()
+            value: EnvValue::Literal(String::new())
         }
     );
     assert_eq!(init.security.run_as_user, Some(1000));
@@ -212,6 +212,7 @@ fn a_containers_fields_arrive() {
             cpu_request_millis: Some(500),
             memory_limit_bytes: Some(64 << 20),
             memory_request_bytes: Some(64 << 20),
+            ephemeral_storage_request_bytes: None,
         }
     );
     assert_eq!(web.security.run_as_user, Some(0));

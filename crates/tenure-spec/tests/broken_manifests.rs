@@ -552,9 +552,9 @@ fn bad_container_fields_are_told() {
         ),
         (
             "not yet",
-            container("envFrom: [{configMapRef: {name: a}}]\nenv: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]\nrestartPolicyRules: [{action: Restart}]"),
+            container("envFrom: [{configMapRef: {name: a}}]\nenv: [{name: A, valueFrom: {configMapKeyRef: {name: a, key: b}}}]\nrestartPolicyRules: [{action: Restart}]"),
             &format!("9: {at}.envFrom: not supported yet
-            10: {at}.env[0].valueFrom: not supported yet
+            10: {at}.env[0].valueFrom.configMapKeyRef: not supported yet
             11: {at}.restartPolicyRules: not supported yet"),
         ),
         (

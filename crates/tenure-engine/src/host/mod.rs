@@ -10,6 +10,7 @@
 //! Signals go by init's pidfd, which is ours since the OCI create: no process is run to send one, and no other process
 //! can be hit.
 
+mod failure;
 mod probe;
 mod record;
 mod slot;
@@ -19,9 +20,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_lifecycle::{
-    ContainerIndex, Exit, ExitStatus, HookOutcome, HookPoint, HookReport, ProbeKind, ProbeOutcome,
-    StartFailure,
+    ContainerIndex, Exit, ExitStatus, HookPoint, HookReport, ProbeKind, ProbeOutcome, StartFailure,
 };
+use tenure_spec::reference::Known;
 use tenure_spec::{ContainerSpec, Image, PodSpec};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::cgroup::{self, Cgroup};
@@ -32,13 +33,14 @@ use tokio::time::timeout;
 use crate::effects::Effects;
 use crate::error::{EngineError, line};
 use crate::hooks;
-use crate::oci::{CreateRequest, CreatedContainer, OciError, OciRuntime};
+use crate::oci::{CreateRequest, CreatedContainer, OciRuntime};
 use crate::offload::offload;
 use crate::output::{self, Ends, Output};
 use crate::sandbox::{Sandbox, bundle, files};
 use crate::store::{ContainerRecord, ContainerStage, PodDir, ProcessId, SandboxStage};
 use crate::tee::TeeOut;
 
+pub(crate) use failure::{no_handler, refused, unknown};
 pub(crate) use probe::no_probe;
 pub(crate) use record::RecordFile;
 pub(crate) use slot::Slot;
@@ -56,6 +58,8 @@ pub(crate) struct Host<R> {
     record: RefCell<RecordFile>,
     slots: Vec<RefCell<Slot>>,
     tee: Option<TeeOut>,
+    /// What the manifest's references are resolved against.
+    known: Rc<Known>,
     /// Told when a container has been started, or will not be.
     settled: Notify,
 }
@@ -80,6 +84,7 @@ impl<R: OciRuntime> Host<R> {
             record: RefCell::new(record),
             slots,
             tee: None,
+            known: Rc::default(),
             settled: Notify::new(),
         }
     }
@@ -87,6 +92,12 @@ impl<R: OciRuntime> Host<R> {
     /// Shows the containers' output in the foreground, too.
     pub(crate) fn with_tee(mut self, tee: Option<TeeOut>) -> Self {
         self.tee = tee;
+        self
+    }
+
+    /// Resolves the manifest's references against this. Without it nothing may be started.
+    pub(crate) fn with_known(mut self, known: Known) -> Self {
+        self.known = Rc::new(known);
         self
     }
 
@@ -117,7 +128,7 @@ impl<R: OciRuntime> Host<R> {
             Some(layer) => layer,
             None => bundle::prepare(&self.dir, spec).map_err(bundle::runtime_failure)?,
         };
-        let bundle = bundle::complete(&self.dir, &self.spec, spec, layer)?;
+        let bundle = bundle::complete(&self.dir, &self.spec, spec, &self.known, layer)?;
         let (output, ends) = Output::open(&self.dir, &spec.name, restart_count, self.tee.as_ref())
             .map_err(bundle::runtime_failure)?;
         let id = self.dir.container_id(&spec.name, restart_count);
@@ -467,30 +478,5 @@ pub(crate) fn signal(init: Option<&PidFd>, number: i32) {
         && error.raw_os_error() != Some(nix::libc::ESRCH)
     {
         tracing::error!(%error, number, "a signal is not sent");
-    }
-}
-
-/// The runtime's own words are the message that people know.
-pub(crate) fn refused(error: &OciError) -> StartFailure {
-    let message = match error {
-        OciError::Refused { message, .. } => message.clone(),
-        OciError::Spawn { .. } | OciError::Process { .. } => line(error),
-    };
-    StartFailure::Runtime { message }
-}
-
-pub(crate) fn unknown() -> StartFailure {
-    StartFailure::Runtime {
-        message: "no such container in the pod".into(),
-    }
-}
-
-pub(crate) fn no_handler() -> HookReport {
-    HookReport {
-        outcome: HookOutcome::Failed {
-            message: "there is no such handler".into(),
-        },
-        output: String::new(),
-        http_fallback: false,
     }
 }

@@ -8,11 +8,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 use tenure_lifecycle::StartFailure;
 use tenure_spec::container::Seccomp;
 use tenure_spec::oci::{self, JoinedNamespaces, Placement};
+use tenure_spec::reference::Known;
 use tenure_spec::{ContainerSpec, Image, PodSpec};
 use tenure_supervise::mount::overlay;
 
@@ -102,6 +104,7 @@ pub(crate) fn complete(
     dir: &PodDir,
     spec: &PodSpec,
     container: &ContainerSpec,
+    known: &Rc<Known>,
     layer: Layer,
 ) -> Result<Bundle, StartFailure> {
     let path = dir.bundle(&container.name);
@@ -113,6 +116,7 @@ pub(crate) fn complete(
     })?;
     let mut placement = placement(dir, spec, container, &layer).map_err(runtime_failure)?;
     placement.mounts = mounts;
+    placement.known = Rc::clone(known);
     let refused = |problem: oci::ConfigProblem| StartFailure::Config {
         message: problem.to_string(),
     };
@@ -149,7 +153,7 @@ pub(crate) fn runtime_failure(error: EngineError) -> StartFailure {
     }
 }
 
-/// Everything but the volume mounts.
+/// Everything but the volume mounts and what references are resolved against.
 fn placement(
     dir: &PodDir,
     spec: &PodSpec,
@@ -187,6 +191,7 @@ fn placement(
         supplementary_gids: account.supplementary_gids,
         available_capabilities: available_capabilities(),
         host_devices,
+        known: Rc::default(),
         seccomp_profile: seccomp_profile(container)?,
     })
 }

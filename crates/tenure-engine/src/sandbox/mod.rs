@@ -12,6 +12,7 @@ mod beneath;
 pub(crate) mod bundle;
 mod devices;
 pub(crate) mod files;
+pub(crate) mod node;
 mod remove;
 pub(crate) mod signal;
 mod volume;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as k8s;
 use super::check::Check;
 use super::names;
 use super::report::{Path, quote};
-use crate::container::{ContainerSpec, EnvVar, Image, Port, RestartPolicy, Security};
+use crate::container::{ContainerSpec, Image, Port, RestartPolicy, Security};
 use crate::volume::Volume;
 
 /// What a container inherits from its pod.
@@ -19,6 +19,8 @@ pub(crate) struct PodFacts<'a> {
     pub(crate) security: Security,
     /// `spec.volumes`.
     pub(crate) volumes: Vec<Volume>,
+    /// The names of all its containers.
+    pub(crate) containers: Vec<&'a str>,
     /// `spec.hostNetwork`.
     pub(crate) host_network: bool,
     /// The folder that relative paths start from.
@@ -47,7 +49,8 @@ impl Check<'_> {
             pod.dir,
             &path.field("image"),
         );
-        let env = self.env(container.env.as_deref().unwrap_or_default(), &path.field("env"));
+        let env = container.env.as_deref().unwrap_or_default();
+        let env = self.env(env, pod, &path.field("env"));
         let working_dir = container.working_dir.as_ref().filter(|dir| !dir.is_empty());
         if let Some(dir) = working_dir
             && !dir.starts_with('/')
@@ -157,18 +160,6 @@ impl Check<'_> {
                 .filter(|part| *part != Component::CurDir)
                 .collect(),
         )
-    }
-
-    fn env(&mut self, env: &[k8s::EnvVar], path: &Path) -> Vec<EnvVar> {
-        let mut checked = Vec::new();
-        for (index, var) in env.iter().enumerate() {
-            self.required(&path.index(index).field("name"), &var.name, names::env_name);
-            checked.push(EnvVar {
-                name: var.name.clone(),
-                value: var.value.clone().unwrap_or_default(),
-            });
-        }
-        checked
     }
 
     fn ports(&mut self, ports: &[k8s::ContainerPort], host_network: bool, path: &Path) -> Vec<Port> {

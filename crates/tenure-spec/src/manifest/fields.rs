@@ -73,6 +73,18 @@ pub(crate) const OBJECTS: &[Object] = &[
         fields: ENV_VAR,
     },
     Object {
+        name: "EnvVarSource",
+        fields: ENV_VAR_SOURCE,
+    },
+    Object {
+        name: "ObjectFieldSelector",
+        fields: &[("apiVersion", Supported), ("fieldPath", Supported)],
+    },
+    Object {
+        name: "ResourceFieldSelector",
+        fields: RESOURCE_FIELD,
+    },
+    Object {
         name: "ResourceRequirements",
         fields: RESOURCES,
     },
@@ -273,7 +285,25 @@ const CONTAINER_PORT: &[(&str, Decision)] = &[
     ("protocol", Supported),
 ];
 
-const ENV_VAR: &[(&str, Decision)] = &[("name", Supported), ("value", Supported), ("valueFrom", Later)];
+const ENV_VAR: &[(&str, Decision)] = &[
+    ("name", Supported),
+    ("value", Supported),
+    ("valueFrom", Supported),
+];
+
+const ENV_VAR_SOURCE: &[(&str, Decision)] = &[
+    ("configMapKeyRef", Later),
+    ("fieldRef", Supported),
+    ("fileKeyRef", Refused("use configMapKeyRef or fieldRef")),
+    ("resourceFieldRef", Supported),
+    ("secretKeyRef", Later),
+];
+
+const RESOURCE_FIELD: &[(&str, Decision)] = &[
+    ("containerName", Supported),
+    ("divisor", Supported),
+    ("resource", Supported),
+];
 
 const RESOURCES: &[(&str, Decision)] = &[
     ("claims", Refused("there are no device drivers to claim from")),

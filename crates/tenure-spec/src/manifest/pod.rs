@@ -38,6 +38,13 @@ impl Check<'_> {
                 spec.volumes.as_deref().unwrap_or_default(),
                 &path.field("volumes"),
             ),
+            containers: spec
+                .init_containers
+                .iter()
+                .flatten()
+                .chain(&spec.containers)
+                .map(|container| container.name.as_str())
+                .collect(),
             host_network: spec.host_network.unwrap_or(false),
             dir,
         };
@@ -67,6 +74,7 @@ impl Check<'_> {
             host_pid: spec.host_pid.unwrap_or(false),
             host_ipc: spec.host_ipc.unwrap_or(false),
             share_process_namespace: spec.share_process_namespace.unwrap_or(false),
+            service_account_name: service_account(spec),
             host_aliases: self.host_aliases(spec, &path.field("hostAliases")),
             volumes: facts.volumes,
             name,
@@ -275,6 +283,13 @@ impl Check<'_> {
         }
         checked
     }
+}
+
+/// The name of the pod's service account; `serviceAccount` is its old name.
+fn service_account(spec: &k8s::PodSpec) -> String {
+    let names = [&spec.service_account_name, &spec.service_account];
+    let given = names.into_iter().flatten().find(|name| !name.is_empty());
+    given.cloned().unwrap_or_else(|| "default".into())
 }
 
 /// Fills in what Kubernetes' API server would (`lifecycle-semantics 6.1`, `8`), so that the published object is whole.

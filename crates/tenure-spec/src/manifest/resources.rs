@@ -34,12 +34,14 @@ impl Check<'_> {
         };
         let (cpu_limit, cpu_request) = pair("cpu");
         let (memory_limit, memory_request) = pair("memory");
+        let storage = self.amount(resources.requests.as_ref(), "ephemeral-storage", &requests);
         let some = |amount: Option<u64>| amount.filter(|amount| *amount > 0);
         Resources {
             cpu_limit_millis: some(cpu_limit.and_then(Quantity::millis)),
             cpu_request_millis: cpu_request.and_then(Quantity::millis),
             memory_limit_bytes: some(memory_limit.and_then(Quantity::units)),
             memory_request_bytes: memory_request.and_then(Quantity::units),
+            ephemeral_storage_request_bytes: storage.and_then(|(storage, _)| storage.units()),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ConfigProblem, Overlay, describe};
+use crate::container::EnvValue;
 use crate::expand::Environment;
 
 impl Overlay<'_> {
@@ -56,7 +57,15 @@ impl Overlay<'_> {
         let base = self.strings("env")?;
         let mut environment = Environment::from_entries(base.iter().map(String::as_str));
         for var in &self.container.env {
-            environment.set_expanded(&var.name, &var.value);
+            let known = &self.placement.known;
+            match &var.value {
+                EnvValue::Literal(text) => environment.set_expanded(&var.name, text),
+                EnvValue::Field(field) => environment.set(&var.name, field.resolve(self.pod, known)),
+                EnvValue::Resource(resource) => {
+                    let amount = resource.resolve(self.pod, self.container, known);
+                    environment.set(&var.name, amount);
+                }
+            }
         }
         Ok(environment)
     }
