@@ -200,10 +200,17 @@ impl Host {
     /// Runs a pod in the foreground, beside the test.
     #[track_caller]
     pub fn start(&self, manifest: &Manifest) -> RunningPod<'_> {
+        self.start_with(&[], manifest)
+    }
+
+    /// The same with options of `tenure pod run`.
+    #[track_caller]
+    pub fn start_with(&self, options: &[&str], manifest: &Manifest) -> RunningPod<'_> {
         let (name, path) = self.write(manifest);
         self.remember(&name);
-        let path = path.to_str().unwrap();
-        RunningPod::spawn(self, name, &mut self.tenure(&self.pod_run(&[path])))
+        let mut rest = options.to_vec();
+        rest.push(path.to_str().unwrap());
+        RunningPod::spawn(self, name, &mut self.tenure(&self.pod_run(&rest)))
     }
 
     /// Runs a pod with `-d`. Gives the pod and what became of the command.

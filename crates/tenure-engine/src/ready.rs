@@ -45,7 +45,8 @@ impl Ready {
             .map(|(index, container)| App {
                 index,
                 up: false,
-                final_at_once: container.restart == RestartPolicy::Never,
+                final_at_once: container.restart == RestartPolicy::Never
+                    && container.restart_rules.is_empty(),
             })
             .collect();
         Self {

@@ -160,6 +160,7 @@ fn plan(id: &str, managed: &ManagedLifecycle) -> PodPlan {
             name: id.to_owned(),
             kind: ContainerKind::App,
             restart: RestartPolicy::Never,
+            restart_rules: Vec::new(),
             post_start: managed.lifecycle.post_start.as_ref().map(HandlerKind::from),
             pre_stop: managed.lifecycle.pre_stop.as_ref().map(HandlerKind::from),
             // The annotations know none.

@@ -186,6 +186,7 @@ impl ContainerMachine {
     #[must_use]
     pub fn adopt(mut self, adopted: Adopted, now: Timestamp) -> Self {
         self.plan.restart = tenure_spec::RestartPolicy::Never;
+        self.plan.restart_rules.clear();
         // Nobody probes a container that nobody would restart; what runs counts as started and ready.
         self.plan.probes = ProbePlans::default();
         self.probers = Probers::new(&self.plan.probes);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_spec::{ContainerSpec, Handler, PodSpec, RestartPolicy};
+use tenure_spec::{ContainerSpec, Handler, PodSpec, RestartPolicy, RestartRule};
 
 use crate::event::ContainerIndex;
 use crate::probe::ProbePlans;
@@ -33,6 +33,8 @@ pub struct ContainerPlan {
     /// The policy in force: the container's own, else the pod's; `OnFailure` for a plain init that may be retried,
     /// `Always` for a sidecar (`lifecycle-semantics 4.2, 4.21, 5.3`).
     pub restart: RestartPolicy,
+    /// What is looked at before the policy when it ends of its own accord (`lifecycle-semantics 5.3`).
+    pub restart_rules: Vec<RestartRule>,
     /// The postStart handler, if there is one.
     pub post_start: Option<HandlerKind>,
     /// The preStop handler, if there is one.
@@ -119,6 +121,7 @@ impl ContainerPlan {
             name: spec.name.clone(),
             kind,
             restart,
+            restart_rules: spec.restart_rules.clone(),
             post_start: spec.lifecycle.post_start.as_ref().map(HandlerKind::from),
             pre_stop: spec.lifecycle.pre_stop.as_ref().map(HandlerKind::from),
             probes: ProbePlans::from(&spec.probes),

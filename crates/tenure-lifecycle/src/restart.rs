@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_spec::RestartPolicy;
+use tenure_spec::{RestartPolicy, RestartRule};
 
 use crate::container::state::Outcome;
 
@@ -16,8 +16,14 @@ const RESET_AFTER: Duration = Duration::from_secs(600);
 /// True when a start that came out so is to be followed by another one.
 ///
 /// A start error and a config error count as failures (S83). A start that was given up before its program ran is
-/// never followed by another: only the end of the pod does that.
-pub(crate) fn wanted(policy: RestartPolicy, outcome: &Outcome) -> bool {
+/// never followed by another: only the end of the pod does that. The first rule about the exit code comes before the
+/// policy, and always restarts (`lifecycle-semantics 5.3`, S81).
+pub(crate) fn wanted(policy: RestartPolicy, rules: &[RestartRule], outcome: &Outcome) -> bool {
+    if let Outcome::Ended(terminated) = outcome
+        && rules.iter().any(|rule| rule.applies_to(terminated.exit_code))
+    {
+        return true;
+    }
     match (policy, outcome) {
         (RestartPolicy::Never, _) | (_, Outcome::Never | Outcome::Discarded) => false,
         (RestartPolicy::Always, Outcome::Ended(_) | Outcome::ConfigError { .. }) => true,

@@ -11,7 +11,7 @@ use tenure_lifecycle::{
     HookPoint, PodMachine, PodPlan, ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Request, StartFailure,
     Timestamp,
 };
-use tenure_spec::RestartPolicy;
+use tenure_spec::{RestartPolicy, RestartRule};
 
 /// What a random life is made of.
 #[derive(Debug, Clone)]
@@ -61,21 +61,27 @@ fn probe_plans() -> impl Strategy<Value = ProbePlans> {
 }
 
 fn container(kind: ContainerKind) -> impl Strategy<Value = ContainerPlan> {
-    (policy(), handler(), handler(), probe_plans()).prop_map(move |(policy, post_start, pre_stop, probes)| {
-        let hooked = kind != ContainerKind::Init;
-        ContainerPlan {
-            name: format!("{kind:?}").to_lowercase(),
-            kind,
-            restart: match (kind, policy) {
-                (ContainerKind::Sidecar, _) => Always,
-                (ContainerKind::Init, Always) => OnFailure,
-                (ContainerKind::Init | ContainerKind::App, policy) => policy,
-            },
-            post_start: post_start.filter(|_| hooked),
-            pre_stop: pre_stop.filter(|_| hooked),
-            probes: if hooked { probes } else { ProbePlans::default() },
-        }
-    })
+    let codes = prop::collection::vec(0_u8..4, 1..3);
+    let rule = (any::<bool>(), codes).prop_map(|(excludes, codes)| RestartRule { excludes, codes });
+    let rules = prop::collection::vec(rule, 0..2);
+    (policy(), rules, handler(), handler(), probe_plans()).prop_map(
+        move |(policy, restart_rules, post_start, pre_stop, probes)| {
+            let hooked = kind != ContainerKind::Init;
+            ContainerPlan {
+                name: format!("{kind:?}").to_lowercase(),
+                kind,
+                restart: match (kind, policy) {
+                    (ContainerKind::Sidecar, _) => Always,
+                    (ContainerKind::Init, Always) => OnFailure,
+                    (ContainerKind::Init | ContainerKind::App, policy) => policy,
+                },
+                restart_rules,
+                post_start: post_start.filter(|_| hooked),
+                pre_stop: pre_stop.filter(|_| hooked),
+                probes: if hooked { probes } else { ProbePlans::default() },
+            }
+        },
+    )
 }
 
 fn plan() -> impl Strategy<Value = PodPlan> {

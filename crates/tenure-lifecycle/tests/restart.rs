@@ -93,3 +93,47 @@ fn one_apps_back_off_does_not_touch_the_other() {
     assert_eq!(life.created("b"), [0.0]);
     assert!(life.exited("b").is_empty());
 }
+
+#[test]
+fn s81_a_restart_rule_comes_before_the_policy() {
+    let life = pod(Never)
+        .with(
+            app("a")
+                .policy(Never)
+                .restarts_on(false, &[42])
+                .exits_in_turn(&[(1.0, 42), (1.0, 1)]),
+        )
+        .live();
+    assert_eq!(life.created("a"), [0.0, 1.0]);
+    assert_eq!(life.end().containers[0].restart_count, 1);
+    assert_eq!(life.end().phase, Phase::Failed);
+    assert_eq!(life.end().exit_code, 1);
+}
+
+#[test]
+fn a_restart_rule_may_name_the_codes_that_it_is_not_about() {
+    let life = pod(Never)
+        .with(
+            app("a")
+                .policy(Never)
+                .restarts_on(true, &[0, 3])
+                .exits_in_turn(&[(1.0, 1), (1.0, 3)]),
+        )
+        .live();
+    assert_eq!(life.created("a"), [0.0, 1.0]);
+}
+
+#[test]
+fn restart_rules_are_not_looked_at_after_a_liveness_kill() {
+    let bad = goes(&[(2.0, unhealthy())]);
+    let life = pod(Never)
+        .with(
+            app("a")
+                .policy(Never)
+                .restarts_on(false, &[7])
+                .on_signal(0.0, 7)
+                .liveness(probe(), bad),
+        )
+        .live();
+    assert_eq!(life.created("a"), [0.0]);
+}

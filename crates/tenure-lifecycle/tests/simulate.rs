@@ -15,6 +15,7 @@ fn container(name: &str, kind: ContainerKind) -> ContainerPlan {
         name: name.into(),
         kind,
         restart: RestartPolicy::Never,
+        restart_rules: Vec::new(),
         post_start: None,
         pre_stop: None,
         probes: ProbePlans::default(),

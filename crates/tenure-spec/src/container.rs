@@ -20,6 +20,23 @@ pub enum RestartPolicy {
     Never,
 }
 
+/// One of `restartPolicyRules`: what follows an exit of its own accord with one of these codes
+/// (`lifecycle-semantics 5.3`). The action is always Restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// `exitCodes.operator` NotIn: all codes but these.
+    pub excludes: bool,
+    /// `exitCodes.values`.
+    pub codes: Vec<u8>,
+}
+
+impl RestartRule {
+    /// Whether the rule is about an exit with this code.
+    pub fn applies_to(&self, code: u8) -> bool {
+        self.codes.contains(&code) != self.excludes
+    }
+}
+
 /// Where a container's root file system and base config.json come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Image {
@@ -67,6 +84,9 @@ pub struct ContainerSpec {
     pub lifecycle: Lifecycle,
     /// The container's own `restartPolicy`. An init container with `Always` is a sidecar.
     pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules` in order; looked at before the policy.
+    #[serde(default)]
+    pub restart_rules: Vec<RestartRule>,
     /// The three probes.
     pub probes: Probes,
     /// `terminationMessagePath`, default `/dev/termination-log`.

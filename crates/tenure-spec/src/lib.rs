@@ -27,10 +27,9 @@ pub mod probe;
 mod quantity;
 pub mod reference;
 pub mod signal;
-mod supported;
 pub mod volume;
 
-pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy};
+pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy, RestartRule};
 pub use handler::{Handler, HttpGet, PortRef, Scheme};
 pub use pod::PodSpec;
 pub use volume::{Medium, MountPropagation, Volume, VolumeMount, VolumeSource};

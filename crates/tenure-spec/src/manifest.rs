@@ -14,6 +14,7 @@ mod pod;
 mod probe;
 pub(crate) mod report;
 mod resources;
+mod restart;
 mod scalar;
 pub(crate) mod security;
 mod volume;
@@ -31,7 +32,6 @@ use self::document::{Node, Tree};
 use self::report::{Path, Report, quote};
 use self::scalar::Scalar;
 use crate::pod::PodSpec;
-use crate::supported::refuse_unsupported;
 
 /// Where a manifest comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,6 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
             grace,
         }
         .pod(&object, &origin.dir);
-        refuse_unsupported(&object, &mut report);
         accepted = Some((pod, object));
     }
     let (errors, warnings) = report.finish(&origin.file, &document);

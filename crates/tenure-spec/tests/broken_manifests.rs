@@ -485,6 +485,27 @@ fn s67_plain_init_containers_have_neither_lifecycle_nor_probes() {
 }
 
 #[test]
+fn bad_restart_rules_are_told() {
+    let at = "spec.containers[0]";
+    compare(&[(
+        "rules",
+        container(
+            "restartPolicyRules:\n- {action: Stop, exitCodes: {operator: In, values: [1]}}\n- {action: Restart, exitCodes: {operator: Is, values: [1, 1, 256]}}\n- {action: Restart}\n- {action: RestartAllContainers, exitCodes: {operator: NotIn, values: []}}",
+        ),
+        &format!(
+            "7: {at}.restartPolicy: must specify restartPolicy when restart rules are used
+            10: {at}.restartPolicyRules[0].action: must be one of Restart, RestartAllContainers, not \"Stop\"
+            11: {at}.restartPolicyRules[1].exitCodes.operator: must be one of In, NotIn, not \"Is\"
+            11: {at}.restartPolicyRules[1].exitCodes.values[1]: duplicate value 1
+            11: {at}.restartPolicyRules[1].exitCodes.values[2]: must be between 0 and 255, inclusive, not 256
+            12: {at}.restartPolicyRules[2].exitCodes: required
+            13: {at}.restartPolicyRules[3].action: not supported yet: RestartAllContainers
+            13: {at}.restartPolicyRules[3].exitCodes.values: required"
+        ),
+    )]);
+}
+
+#[test]
 fn s97_s98_bad_probes_are_told() {
     let at = "spec.containers[0]";
     compare(&[
@@ -529,8 +550,7 @@ fn s97_s98_bad_probes_are_told() {
             "two handlers",
             container("startupProbe: {grpc: {port: 0}, tcpSocket: {port: 1}}"),
             &format!(
-                "9: {at}.startupProbe: not supported yet: grpc
-            9: {at}.startupProbe.grpc: may not specify more than 1 handler type
+                "9: {at}.startupProbe.grpc: may not specify more than 1 handler type
             9: {at}.startupProbe.grpc.port: must be between 1 and 65535, inclusive, not 0"
             ),
         ),
@@ -552,10 +572,9 @@ fn bad_container_fields_are_told() {
         ),
         (
             "not yet",
-            container("envFrom: [{configMapRef: {name: a}}]\nenv: [{name: A, valueFrom: {configMapKeyRef: {name: a, key: b}}}]\nrestartPolicyRules: [{action: Restart}]"),
+            container("envFrom: [{configMapRef: {name: a}}]\nenv: [{name: A, valueFrom: {configMapKeyRef: {name: a, key: b}}}]"),
             &format!("9: {at}.envFrom: not supported yet
-            10: {at}.env[0].valueFrom.configMapKeyRef: not supported yet
-            11: {at}.restartPolicyRules: not supported yet"),
+            10: {at}.env[0].valueFrom.configMapKeyRef: not supported yet"),
         ),
         (
             "ports",

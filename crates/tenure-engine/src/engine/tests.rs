@@ -265,6 +265,7 @@ pub(crate) fn plan(scripts: &[Script], inits: usize, grace: u64) -> PodPlan {
             ContainerKind::App
         },
         restart: RestartPolicy::Never,
+        restart_rules: Vec::new(),
         post_start: script.post_start.map(|_| HandlerKind::Exec),
         pre_stop: script.pre_stop.map(|_| HandlerKind::Exec),
         probes: probes(script),

@@ -28,7 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{failed, succeeded, told};
-use request::{Agent, Target};
+pub(crate) use request::Agent;
+use request::Target;
 use resolve::Resolver;
 
 /// How many requests one handler makes at most, all but the first after a redirect (`lifecycle-semantics 2.8`).

@@ -1,14 +1,16 @@
-//! The probes: exec, httpGet, tcpSocket (`lifecycle-semantics 6.8`).
+//! The probes: exec, httpGet, tcpSocket, grpc (`lifecycle-semantics 6.8`).
 //!
 //! ```text
 //!  run(probe, context, cancel) ─┬─ exec        a program in the container, by the OCI runtime
 //!     within timeoutSeconds     ├─ http_get    one GET from inside the pod's network namespace
-//!                               └─ tcp_socket  one connection from inside it
+//!                               ├─ tcp_socket  one connection from inside it
+//!                               └─ grpc        one health check from inside it
 //! ```
 //!
 //! One execution, one outcome. Thresholds, periods and what follows are the machine's.
 
 mod exec;
+mod grpc;
 #[cfg(test)]
 mod tests;
 
@@ -56,7 +58,7 @@ async fn ask(action: &ProbeAction, network: Option<&Path>) -> ProbeOutcome {
         ProbeAction::Exec { .. } => errored("is not asked by network".to_owned()),
         ProbeAction::HttpGet(get) => http(get, network).await,
         ProbeAction::TcpSocket { host, port } => tcp(host.as_deref().unwrap_or(POD), *port, network).await,
-        ProbeAction::Grpc { .. } => errored("cannot ask by gRPC".to_owned()),
+        ProbeAction::Grpc { port, service } => grpc::ask(*port, service, network).await,
     }
 }
 

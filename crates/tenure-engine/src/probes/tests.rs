@@ -192,3 +192,87 @@ fn a_tcp_probe_succeeds_when_it_is_taken() {
         );
     }
 }
+
+/// A gRPC server that answers one call: the health message, and the status in its trailers.
+async fn serve_grpc(listener: tokio::net::TcpListener, message: Vec<u8>, status: &'static str) -> String {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let mut asked = String::new();
+    while let Some(call) = connection.accept().await {
+        let Ok((request, mut respond)) = call else { break };
+        asked = format!("{} {:?}", request.uri().path(), request.headers()["user-agent"]);
+        let mut response = hyper::Response::new(());
+        let grpc = hyper::header::HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert("content-type", grpc);
+        let mut stream = respond.send_response(response, false).unwrap();
+        let length = u32::try_from(message.len()).unwrap();
+        let frame = [&[0], &length.to_be_bytes()[..], &message].concat();
+        stream.send_data(frame.into(), false).unwrap();
+        let mut trailers = hyper::HeaderMap::new();
+        trailers.insert("grpc-status", hyper::header::HeaderValue::from_static(status));
+        stream.send_trailers(trailers).unwrap();
+    }
+    asked
+}
+
+/// Asks such a server.
+fn health(message: Vec<u8>, status: &'static str) -> (ProbeOutcome, String) {
+    let local = tokio::task::LocalSet::new();
+    block_on(local.run_until(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::task::spawn_local(serve_grpc(listener, message, status));
+        let (_keep, cancel) = oneshot::channel();
+        let service = "web".to_owned();
+        let context = context(&Rc::default());
+        let outcome = run(probe(ProbeAction::Grpc { port, service }), context, cancel).await;
+        (outcome, server.await.unwrap())
+    }))
+}
+
+#[test]
+fn a_grpc_probe_succeeds_when_the_service_is_serving() {
+    let (outcome, asked) = health(vec![8, 1], "0");
+    assert_eq!(outcome, ProbeOutcome::Succeeded);
+    assert!(
+        asked.starts_with("/grpc.health.v1.Health/Check \"kube-probe/"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_grpc_probe_fails_by_what_the_server_says() {
+    assert_eq!(
+        health(vec![8, 2], "0").0,
+        failure("service unhealthy (responded with \"NOT_SERVING\")")
+    );
+    for (status, words) in [("12", "does not implement"), ("5", "not found")] {
+        match health(Vec::new(), status).0 {
+            ProbeOutcome::Failed { message } => assert!(message.contains(words), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_grpc_probe_without_a_server_or_an_answer_has_failed() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let ask = || {
+        let service = String::new();
+        let (_keep, cancel) = oneshot::channel();
+        let local = tokio::task::LocalSet::new();
+        let asked = run(
+            probe(ProbeAction::Grpc { port, service }),
+            context(&Rc::default()),
+            cancel,
+        );
+        block_on(local.run_until(asked))
+    };
+    assert_eq!(ask(), failure("no answer within 1 s"));
+    drop(silent);
+    match ask() {
+        ProbeOutcome::Failed { message } => assert!(message.contains("cannot connect"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}

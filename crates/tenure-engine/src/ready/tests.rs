@@ -11,6 +11,7 @@ fn plan(restart: RestartPolicy, apps: usize) -> PodPlan {
         name: "c".into(),
         kind,
         restart,
+        restart_rules: Vec::new(),
         post_start: None,
         pre_stop: None,
         probes: tenure_lifecycle::ProbePlans::default(),

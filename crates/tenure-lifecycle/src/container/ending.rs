@@ -155,7 +155,9 @@ impl ContainerMachine {
     pub(super) fn follows(&self, outcome: &Outcome, cause: &Cause) -> bool {
         match cause {
             Cause::ItselfForGood | Cause::PodEnding => false,
-            Cause::Itself | Cause::PostStartFailed { .. } => restart::wanted(self.plan.restart, outcome),
+            Cause::Itself | Cause::PostStartFailed { .. } => {
+                restart::wanted(self.plan.restart, &self.plan.restart_rules, outcome)
+            }
             Cause::ProbeFailed { kind: _ } => self.plan.restart != RestartPolicy::Never,
         }
     }

@@ -19,8 +19,8 @@ use tenure_lifecycle::{
     ContainerStatus, Event, ExitStatus, HandlerKind, HookOutcome, HookPoint, Phase, PodPlan, PodStatus,
     ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Reason, Request, StartFailure, Terminated, Timestamp,
 };
-use tenure_spec::RestartPolicy;
 pub use tenure_spec::RestartPolicy::{Always, Never, OnFailure};
+use tenure_spec::{RestartPolicy, RestartRule};
 
 /// Seconds as a point in time.
 pub fn t(seconds: f64) -> Timestamp {
@@ -132,6 +132,7 @@ impl Sim {
                 name: name.to_owned(),
                 kind,
                 restart: Never,
+                restart_rules: Vec::new(),
                 post_start: None,
                 pre_stop: None,
                 probes: ProbePlans::default(),
@@ -212,6 +213,15 @@ impl Sim {
 
     pub fn delete(self, takes: f64, failure: Option<&str>) -> Self {
         self.each(|start| start.delete = (secs(takes), failure.map(str::to_owned)))
+    }
+
+    /// Restarts after an exit with one of these codes, or, `excludes`, with any other.
+    pub fn restarts_on(mut self, excludes: bool, codes: &[u8]) -> Self {
+        self.plan.restart_rules.push(RestartRule {
+            excludes,
+            codes: codes.to_vec(),
+        });
+        self
     }
 
     /// The container's own restart policy.

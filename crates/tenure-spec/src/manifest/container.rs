@@ -91,6 +91,7 @@ impl Check<'_> {
             security,
             lifecycle: self.lifecycle(&lifecycle, &ports, &path.field("lifecycle")),
             restart_policy,
+            restart_rules: self.restart_rules(container, path),
             probes: self.probes(container, &ports, path),
             ports,
             termination_message_path: message_path,

@@ -96,7 +96,7 @@ impl Decoder<'_> {
             Decision::Later => {
                 self.report
                     .borrow_mut()
-                    .key_error(&trail.path(), crate::supported::NOT_YET);
+                    .key_error(&trail.path(), "not supported yet");
                 false
             }
         }

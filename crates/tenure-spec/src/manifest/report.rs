@@ -140,11 +140,6 @@ impl Report {
         });
     }
 
-    /// Whether an error is recorded at exactly this path.
-    pub(crate) fn has_error_at(&self, path: &Path) -> bool {
-        self.errors.iter().any(|finding| finding.path == *path)
-    }
-
     /// Takes over what another report found.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.errors.extend(other.errors);

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -12,6 +13,7 @@ use tenure_spec::manifest::Manifest;
 
 use super::progress::{Mode, Progress};
 use super::supervise::{self, Launch};
+use super::wait::seconds;
 use crate::context::{Context, absolute};
 use crate::exit::{Code, CommandError};
 
@@ -40,6 +42,9 @@ pub(crate) struct RunArgs {
     /// The OCI runtime that makes the containers [default: tenure itself]
     #[arg(long, value_name = "PATH")]
     runtime: Option<PathBuf>,
+    /// The longest wait between restarts [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    max_backoff: Option<Duration>,
     /// What to tell on stderr while the pod runs
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Mode,
@@ -54,13 +59,14 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
     let manifest = super::manifest::read(&args.file)?;
     let root = context.root()?;
     let name = manifest.pod.name.clone();
+    let defaults = PodOptions::default();
     let launch = Launch {
         object: serde_json::to_value(&manifest.object).context("cannot write the pod as JSON")?,
         runtime: runtime(context, &root, &name, args.runtime.as_deref())?,
         root,
         options: PodOptions {
             remove_at_end: args.rm,
-            ..PodOptions::default()
+            max_backoff: args.max_backoff.unwrap_or(defaults.max_backoff),
         },
         spec: manifest.pod.clone(),
     };
