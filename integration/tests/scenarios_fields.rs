@@ -441,6 +441,23 @@ fn a_memory_limit_reaches_the_kernel() {
     pod.finish();
 }
 
+#[test]
+fn a_container_over_its_memory_limit_ends_as_oom_killed() {
+    let Some(host) = host("oom") else { return };
+    let app = Container::new(
+        "app",
+        &["dd", "if=/dev/zero", "of=/dev/null", "bs=128M", "count=1"],
+    )
+    .set("resources", json!({ "limits": { "memory": "32Mi" } }));
+    let pod = host.start(&one(app));
+    pod.finish().expect_code(137);
+    let ended = pod.container("app").state.unwrap().terminated.unwrap();
+    assert_eq!(
+        (ended.exit_code, ended.reason.as_deref()),
+        (137, Some("OOMKilled"))
+    );
+}
+
 /// What a file holds in all cgroups whose path carries the token.
 fn find_cgroup_values(token: &str, file: &str) -> Vec<String> {
     let cgroups = tenure_integration::Leftovers::running(token).cgroups;

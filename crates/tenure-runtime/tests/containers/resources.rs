@@ -10,6 +10,7 @@ use crate::harness::Test;
 pub(crate) const TESTS: &[Test] = &[
     ("limits_are_in_the_kernels_files", limits_are_set),
     ("a_container_over_its_memory_is_killed", memory_is_limited),
+    ("a_container_over_its_cpu_quota_is_throttled", cpu_is_limited),
     ("a_container_cannot_fork_beyond_its_limit", pids_are_limited),
     ("devices_are_denied_but_for_the_harmless", devices_are_limited),
     ("a_container_cannot_lift_its_own_limits", limits_cannot_be_lifted),
@@ -58,6 +59,25 @@ fn memory_is_limited() {
         json!(["dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=1"]),
     );
     assert_eq!(world.op("run", &[]).code, 128 + 9);
+}
+
+fn cpu_is_limited() {
+    let mut world = World::new("while :; do :; done");
+    world.set(
+        "/linux/resources",
+        json!({"cpu": {"quota": 10_000, "period": 100_000}}),
+    );
+    world.create();
+    world.op("start", &[]).ok();
+    // A cgroup without the controller has a cpu.stat too, which does not tell of throttling.
+    let throttled = || {
+        let files = cgroups(&world.id).into_iter().map(|c| c.join("cpu.stat"));
+        let texts: Vec<String> = files.flat_map(fs::read_to_string).collect();
+        let mut lines = texts.iter().flat_map(|text| text.lines());
+        let periods = lines.find_map(|line| line.strip_prefix("nr_throttled "));
+        periods.unwrap().parse::<u64>().unwrap()
+    };
+    wait_until("the kernel to have throttled the container", || throttled() >= 3);
 }
 
 fn pids_are_limited() {
