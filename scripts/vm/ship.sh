@@ -2,13 +2,13 @@
 # Builds the static test executables, selects the tests of a set, and puts what they need in the payload. Sourced by
 # scripts/vm-test.
 #
-# A set is a file of lines `EXECUTABLE [ARGUMENT...]`. EXECUTABLE is `package/lib`, `package/NAME` for tests/NAME.rs,
-# `package/bin:NAME`, or `platform` for the tests of the machine itself; it may hold * and ?. The arguments choose among
+# A set is a file of lines `[VARIABLE=VALUE...] EXECUTABLE [ARGUMENT...]`. EXECUTABLE is `package/lib`, `package/NAME`
+# for tests/NAME.rs, `package/bin:NAME`, or `platform` for the tests of the machine itself; it may hold * and ?. The arguments choose among
 # the executable's tests, as with cargo test: words that names contain, --skip WORD; for platform, the runtimes to try.
 
 # The packages that a set names.
 set_packages() {
-  sed -n 's|^\([^#/ ]*\)/.*|\1|p' "$1" | sort -u
+  sed -n 's|^\([A-Z_]*=[^ ]* \)*\([^#/ ]*\)/.*|\2|p' "$1" | sort -u
 }
 
 # Prints `name<TAB>executable<TAB>directory` for each test executable of the packages.
@@ -28,12 +28,16 @@ build_tests() {
     | @tsv' "$artifacts"
 }
 
-# Writes the selected tests into $payload: plan (one line for each executable: name, number, directory), and for each
-# number N the program N.run and the names N.tests.
+# Writes the selected tests into $payload: plan (one line for each executable: name, number, directory, environment),
+# and for each number N the program N.run and the names N.tests.
 select_tests() {
-  local executables=$1 pattern arguments name executable directory tests count=0 total=0 matches
+  local executables=$1 pattern arguments name executable directory environment tests count=0 total=0 matches
   while read -r pattern arguments; do
-    matches=0
+    matches=0 environment=''
+    while [[ $pattern == *=* ]]; do
+      environment+="$pattern "
+      read -r pattern arguments <<<"$arguments"
+    done
     while IFS=$'\t' read -r name executable directory; do
       # shellcheck disable=SC2053 # a pattern
       [[ $name == $pattern ]] || continue
@@ -43,8 +47,8 @@ select_tests() {
       tests=$(wc -l <"$payload/$count.tests")
       [ "$tests" -gt 0 ] || continue
       ln -L "$executable" "$payload/$count.run" 2>/dev/null || cp "$executable" "$payload/$count.run"
-      printf '%s\t%s\t%s\n' "$name" "$count" "$directory" >>"$payload/plan"
-      note "$name: $tests tests"
+      printf '%s\t%s\t%s\t%s\n' "$name" "$count" "$directory" "$environment" >>"$payload/plan"
+      note "$environment$name: $tests tests"
       count=$((count + 1)) total=$((total + tests))
     done <"$executables"
     [ "$matches" = 1 ] || fail "$(basename "$set_file") names $pattern, and there is no such test executable"

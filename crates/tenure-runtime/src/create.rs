@@ -289,6 +289,10 @@ impl Birth<'_> {
         if second_fork {
             child = self.second(child, &ours)?;
         }
+        self.undo
+            .record
+            .cgroups
+            .init_is_in(self.linux.resources().as_ref())?;
         self.undo.record.init = Some(
             ProcessKey::of(child.pid).map_err(Error::file("read", format!("/proc/{}/stat", child.pid)))?,
         );
@@ -323,7 +327,8 @@ impl Birth<'_> {
             }
         }
         cgroups.create()?;
-        cgroups.apply(self.linux.resources().as_ref())
+        cgroups.apply(self.linux.resources().as_ref())?;
+        cgroups.admit_init(self.linux.resources().as_ref())
     }
 
     /// Hears of init from the process that forks it.
@@ -357,7 +362,7 @@ impl Birth<'_> {
                     let pid = record.init.map(|i| i.pid);
                     net_device::move_all(self.linux, pid.unwrap_or_default())?;
                     for point in [Point::Prestart, Point::CreateRuntime] {
-                        point.run(hooks, record, pid, &record.bundle)?;
+                        point.run(hooks, record, pid, Some(&record.bundle))?;
                     }
                     channel.go().map_err(Error::system("let init go on"))?;
                 }
@@ -467,7 +472,7 @@ fn finish(
             Message::Failed(failure) => return Err(failure.into()),
             _ => {
                 let hooks = spec.hooks().as_ref();
-                Point::Poststart.run(hooks, &undo.record, Some(pid), &undo.record.bundle)?;
+                Point::Poststart.run(hooks, &undo.record, Some(pid), Some(&undo.record.bundle))?;
             }
         }
     }

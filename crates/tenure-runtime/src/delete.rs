@@ -113,7 +113,7 @@ fn poststop(entry: &Entry, record: &Record) {
         Err(Error::NotFound { .. }) => return,
         Err(error) => return tracing::warn!(id = %entry.id, %error, "cannot run poststop hooks"),
     };
-    for result in Point::Poststop.run_each(spec.hooks().as_ref(), record, None, &record.bundle) {
+    for result in Point::Poststop.run_each(spec.hooks().as_ref(), record, None, Some(&record.bundle)) {
         if let Err(failure) = result {
             tracing::warn!(id = %entry.id, error = %Error::from(failure), "poststop hook failed");
         }

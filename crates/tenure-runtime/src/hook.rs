@@ -75,13 +75,15 @@ impl Point {
             .is_some_and(|list| !list.is_empty())
     }
 
-    /// Runs the hooks of this point in order, in `directory`; the first failure ends it.
+    /// Runs the hooks of this point in order, in `directory`; the first failure ends it. Without a directory they run in
+    /// the caller's: then the static binary, too, starts them by vfork and execve alone. To change directory for a child,
+    /// the standard library makes a socket pair there, which the container's filter may forbid.
     pub(crate) fn run(
         self,
         hooks: Option<&Hooks>,
         record: &Record,
         pid: Option<i32>,
-        directory: &Path,
+        directory: Option<&Path>,
     ) -> Result<(), Failure> {
         let mut list = self.run_each(hooks, record, pid, directory);
         list.find(Result::is_err).unwrap_or(Ok(()))
@@ -93,7 +95,7 @@ impl Point {
         hooks: Option<&'a Hooks>,
         record: &Record,
         pid: Option<i32>,
-        directory: &'a Path,
+        directory: Option<&'a Path>,
     ) -> impl Iterator<Item = Result<(), Failure>> + 'a {
         let list = hooks.and_then(|h| self.of(h).as_ref());
         let state = list.map(|_| record.oci_state(self.status(), pid).to_string());
@@ -111,7 +113,7 @@ impl Point {
     }
 
     /// Runs one hook to its end, at the latest to the end of its time. Tells why it failed.
-    fn execute(self, hook: &Hook, state: &str, directory: &Path) -> Result<(), String> {
+    fn execute(self, hook: &Hook, state: &str, directory: Option<&Path>) -> Result<(), String> {
         let mut child = self
             .spawn(hook, state, directory)
             .map_err(|e| format!("cannot execute it: {}", reason_of(&e)))?;
@@ -133,14 +135,17 @@ impl Point {
     }
 
     /// Starts a hook.
-    fn spawn(self, hook: &Hook, state: &str, directory: &Path) -> std::io::Result<Child> {
+    fn spawn(self, hook: &Hook, state: &str, directory: Option<&Path>) -> std::io::Result<Child> {
         let mut command = Command::new(hook.path());
         match hook.args().as_deref().and_then(|a| a.split_first()) {
             Some((name, args)) => command.arg0(name).args(args),
             None => command.arg0(hook.path()),
         };
         let variables = hook.env().iter().flatten().filter_map(|v| v.split_once('='));
-        command.env_clear().envs(variables).current_dir(directory);
+        command.env_clear().envs(variables);
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
         command
             .stdin(state_to_read(state)?)
             .stdout(Stdio::null())

@@ -194,7 +194,8 @@ fn wait_for_start(start: &OwnedFd) -> bool {
 
 fn execute(setup: &Setup<'_>, program: &Program) -> Failure {
     let hooks = setup.spec.hooks().as_ref();
-    if let Err(failure) = Point::StartContainer.run(hooks, setup.record, setup.host_pid, Path::new("/")) {
+    // In the program's directory, as in runc.
+    if let Err(failure) = Point::StartContainer.run(hooks, setup.record, setup.host_pid, None) {
         return failure;
     }
     program.execute()
@@ -303,7 +304,8 @@ fn run_create_hooks(setup: &Setup<'_>, channel: &Channel) -> Result<(), Failure>
             sys::exit_now(1);
         }
     }
-    Point::CreateContainer.run(hooks, setup.record, setup.host_pid, &setup.record.rootfs)
+    let directory = Some(setup.record.rootfs.as_path());
+    Point::CreateContainer.run(hooks, setup.record, setup.host_pid, directory)
 }
 
 /// Makes a terminal in the container, the controlling one of this session, and sends its master end away.

@@ -76,7 +76,7 @@ pub(crate) fn start(entry: &Entry) -> Result<(), Error> {
     let spec = config::parse(&entry.config_path(), &entry.load_config()?)?;
     let pid = record.init.map(|i| i.pid);
     let hooks = spec.hooks().as_ref();
-    if let Err(failure) = Point::Poststart.run(hooks, &record, pid, &record.bundle) {
+    if let Err(failure) = Point::Poststart.run(hooks, &record, pid, Some(&record.bundle)) {
         // A failing poststart hook ends the container, and nothing of it remains (lifecycle-semantics 9.21, S103).
         crate::delete::delete(entry, true)?;
         return Err(failure.into());

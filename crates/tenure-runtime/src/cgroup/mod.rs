@@ -20,7 +20,7 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libcontainer::oci_spec::runtime::LinuxResources;
+use libcontainer::oci_spec::runtime::{LinuxPids, LinuxResources};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
 
 use crate::{Error, SubCgroup, small_file};
+
+/// How many processes are in the cgroups at most while init is made.
+const ROOM_FOR_INIT: i64 = 2;
 
 /// The cgroups of one container, by absolute path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +108,36 @@ impl Cgroups {
         }
         let entrance = self.create()?;
         self.apply(resources)?;
+        self.admit_init(resources)?;
         Ok(entrance)
+    }
+
+    /// Raises a limit of processes that is too tight for init and the process that forks it, until [`Self::init_is_in`].
+    /// The program, and so all that could use the room, comes later.
+    pub(crate) fn admit_init(&self, resources: Option<&LinuxResources>) -> Result<(), Error> {
+        self.set_tight_pids(resources, |_| ROOM_FOR_INIT)
+    }
+
+    /// Lowers the limit that [`Self::admit_init`] has raised to what the configuration says.
+    pub(crate) fn init_is_in(&self, resources: Option<&LinuxResources>) -> Result<(), Error> {
+        self.set_tight_pids(resources, |limit| limit)
+    }
+
+    fn set_tight_pids(
+        &self,
+        resources: Option<&LinuxResources>,
+        value: impl Fn(i64) -> i64,
+    ) -> Result<(), Error> {
+        let pids = resources.and_then(|resources| resources.pids().as_ref());
+        let tight = pids
+            .map(|pids| pids.limit())
+            .filter(|limit| (0..ROOM_FOR_INIT).contains(limit));
+        let Some(limit) = tight else { return Ok(()) };
+        let mut resources = LinuxResources::default();
+        let mut pids = LinuxPids::default();
+        pids.set_limit(value(limit));
+        resources.set_devices(None).set_pids(Some(pids));
+        writes::write_all(&self.writes(&resources)?)
     }
 
     /// Makes the cgroups and opens the way in.
