@@ -19,7 +19,17 @@ use rustix::fs::{FlockOperation, flock};
 /// A held lock; free again when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Lets the flock go first. Closing the file alone would wake those who wait for the other lock while the flock is
+    /// still held for a moment, and they would take the name for taken.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "cannot let a pod's flock go before its lock");
+        }
+    }
 }
 
 /// Takes the lock if nobody holds it. The file is made when absent (0600).
@@ -47,7 +57,7 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
         let held = file.metadata()?;
         match path.symlink_metadata() {
             Ok(there) if there.ino() == held.ino() && there.dev() == held.dev() => {
-                return Ok(Some(Lock { _file: file }));
+                return Ok(Some(Lock { file }));
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -123,6 +133,24 @@ mod tests {
         assert!(!is_held(&path).unwrap());
         wait_until_free(&path).unwrap();
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_waited_for_the_lock_can_take_it_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        for round in 0..100 {
+            let lock = try_lock(&path).unwrap().unwrap();
+            std::thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    wait_until_free(&path).unwrap();
+                    try_lock(&path).unwrap().is_some()
+                });
+                std::thread::sleep(std::time::Duration::from_micros(300));
+                drop(lock);
+                assert!(waiter.join().unwrap(), "round {round}");
+            });
+        }
     }
 
     #[test]
