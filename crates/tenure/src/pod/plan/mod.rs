@@ -119,7 +119,9 @@ fn simulate(spec: PodSpec, assumed: Vec<Assumed>, args: &PlanArgs) -> Plan {
     life.request(stop, Request::Stop { grace: args.grace });
     life.run(stop + LONGEST_STOP, |_| false);
     let status = life.status();
-    let stopped = status.finished_at.is_none_or(|finished| finished > stop);
+    // One that waits for its next start has ended the moment it is asked to.
+    let stopped =
+        status.finished_at.is_none_or(|finished| finished > stop) || status.stopping_since == Some(stop);
     Plan {
         told: life.told().to_vec(),
         status,
@@ -213,5 +215,14 @@ mod tests {
         let app = "restartPolicy: Never, containers: [{name: web, image: 'bundle:b', command: [/server]}]";
         let (plan, _) = planned(app, &["--assume", "web.runs=3s", "--assume", "web.exit=7"]);
         assert_eq!((plan.status.exit_code, plan.stop), (7, None));
+    }
+
+    #[test]
+    fn a_pod_that_waits_for_its_next_start_is_told_to_have_been_stopped() {
+        // Ends after 10 s, at once again, and then waits for 10 s: it is asked to stop halfway.
+        let app = "containers: [{name: app, image: 'bundle:b', command: [/job]}]";
+        let (plan, _) = planned(app, &["--stop-after", "25s", "--assume", "app.runs=10s"]);
+        assert_eq!(plan.stop, Some(Timestamp::from_millis(25_025)));
+        assert_eq!(plan.status.finished_at, plan.stop);
     }
 }
