@@ -233,6 +233,113 @@ fn a_container_is_told_fields_of_its_pod_and_its_resources() {
     assert_eq!(written[1], "told");
 }
 
+/// A pod whose app says what it was given, and a folder and a file with that.
+fn told_by_files(host: &Host) -> (Manifest, [String; 2]) {
+    let folder = host.directory().join("settings");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("COLOUR"), "blue").unwrap();
+    fs::write(folder.join("SIZE"), "$(COLOUR)").unwrap();
+    let word = host.directory().join("word");
+    fs::write(&word, "hush-hush").unwrap();
+    let key = json!({ "secretKeyRef": { "name": "keys", "key": "word" } });
+    let from = json!([{ "configMapRef": { "name": "settings" } }, { "secretRef": { "name": "no", "optional": true } }]);
+    let app = shell("app", "[ ${#WORD} = 9 ] && echo $COLOUR $SIZE")
+        .set("envFrom", from)
+        .set("env", json!([{ "name": "WORD", "valueFrom": key }]));
+    let options = [
+        format!("--config-map=settings={}", folder.display()),
+        format!("--secret=keys={}", word.display()),
+    ];
+    (one(app), options)
+}
+
+#[test]
+fn variables_come_from_files_on_the_command_line() {
+    let Some(host) = host("sources") else { return };
+    let (manifest, [settings, keys]) = told_by_files(&host);
+    let (name, path) = host.write(&manifest);
+    host.remember(&name);
+    let path = path.to_str().unwrap();
+    let foreground = host.run(&host.pod_run(&[&settings, &keys, path])).ok();
+    assert_eq!(foreground.stdout, "blue $(COLOUR)\n");
+    // What is left of the pod is its record, which tells no secret.
+    let record = host.root().join("pods").join(&name);
+    let search = std::process::Command::new("grep")
+        .args(["-rq", "hush"])
+        .arg(&record)
+        .status()
+        .unwrap();
+    assert_eq!(search.code(), Some(1), "a secret is in {}", record.display());
+    host.run(&host.pod_run(&["-d", &settings, &keys, path])).ok();
+    host.run(&[
+        "pod",
+        "wait",
+        &name,
+        "--for",
+        "phase=Succeeded",
+        "--timeout",
+        "60",
+    ])
+    .ok();
+    let logs = host.run(&["pod", "logs", &name]).ok();
+    assert_eq!(logs.stdout, "blue $(COLOUR)\n");
+    host.run(&["pod", "validate", &settings, &keys, path]).ok();
+    host.run(&["pod", "plan", &settings, &keys, path]).ok();
+    host.assert_nothing_runs();
+}
+
+#[test]
+fn a_source_that_is_absent_or_wrong_is_one_line_and_nothing_is_left() {
+    let Some(host) = host("absent") else { return };
+    let (manifest, [settings, keys]) = told_by_files(&host);
+    let (name, path) = host.write(&manifest);
+    let path = path.to_str().unwrap();
+    let other = settings
+        .replace("--config-map", "--secret")
+        .replace("=settings=", "=keys=");
+    for (options, words) in [
+        (vec![&settings], ["Secret", "\"keys\"", "not found"]),
+        (vec![&settings, &other], ["\"word\"", "Secret", "\"keys\""]),
+        (vec![&settings, &keys, &keys], ["--secret", "keys", "twice"]),
+        (
+            vec![&settings, &"--secret=keys=no-such".to_owned()],
+            ["--secret", "keys", "no-such"],
+        ),
+    ] {
+        for command in [
+            vec!["pod", "run"],
+            vec!["pod", "run", "-d"],
+            vec!["pod", "validate"],
+            vec!["pod", "plan"],
+        ] {
+            let options = options.iter().map(|option| option.as_str());
+            let arguments: Vec<&str> = command.into_iter().chain(options).chain([path]).collect();
+            let outcome = host.run(&arguments).expect_code(2);
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+            assert!(
+                words.iter().all(|word| outcome.stderr.contains(word)),
+                "{words:?}: {outcome}"
+            );
+        }
+    }
+    assert!(!host.root().join("pods").join(name).exists(), "something is left");
+}
+
+#[test]
+fn variables_come_from_documents_beside_the_pod() {
+    let Some(host) = host("beside") else { return };
+    let (manifest, _) = told_by_files(&host);
+    let (name, path) = host.write(&manifest);
+    host.remember(&name);
+    let pod = fs::read_to_string(path).unwrap();
+    let file = host.directory().join("all.yaml");
+    let beside = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {COLOUR: red, SIZE: large}\n---\n\
+                  apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\ndata: {word: aHVzaC1odXNo}\n---\n";
+    fs::write(&file, format!("{beside}{pod}")).unwrap();
+    let outcome = host.run(&host.pod_run(&[file.to_str().unwrap()])).ok();
+    assert_eq!(outcome.stdout, "red large\n");
+}
+
 #[test]
 fn files_written_by_init_containers_reach_the_app() {
     let Some(host) = host("handed") else { return };

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tenure_lifecycle::{Event, PodMachine, PodPlan, PodStatus};
-use tenure_spec::PodSpec;
 use tenure_spec::reference::Known;
+use tenure_spec::{PodSpec, Sources};
 
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -29,6 +29,8 @@ use crate::tee::TeeOut;
 pub struct PodLaunch {
     /// What to run.
     pub spec: PodSpec,
+    /// The ConfigMaps and Secrets that it refers to. They stay in memory and in what containers are given.
+    pub sources: Sources,
     /// The accepted Kubernetes Pod object, kept as `pod.json` for `status -o json`.
     pub object: serde_json::Value,
     /// Who creates the containers.
@@ -163,6 +165,7 @@ async fn live(
     let runtime = Rc::new(CliRuntime::new(launch.runtime, dir.path().to_path_buf()));
     let known = Known {
         node: node::facts(dir.root()),
+        sources: launch.sources,
     };
     let host = Host::new(runtime, dir.clone(), launch.spec, record, Vec::new())
         .with_tee(tee)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::handler::Handler;
 use crate::probe::Probes;
 use crate::reference::{FieldRef, ResourceRef};
+use crate::sources::{EnvFrom, KeyRef};
 use crate::volume::VolumeMount;
 
 /// `restartPolicy` of a pod or of a container (`lifecycle-semantics 5.2, 5.3`).
@@ -68,6 +69,9 @@ pub struct ContainerSpec {
     pub command: Option<Vec<String>>,
     /// `args`, `$(VAR)` not yet expanded.
     pub args: Option<Vec<String>>,
+    /// `envFrom` in order; `env` wins.
+    #[serde(default)]
+    pub env_from: Vec<EnvFrom>,
     /// `env` in order, `$(VAR)` not yet expanded.
     pub env: Vec<EnvVar>,
     /// `workingDir`.
@@ -117,6 +121,8 @@ pub enum EnvValue {
     Field(FieldRef),
     /// `valueFrom.resourceFieldRef`.
     Resource(ResourceRef),
+    /// `valueFrom.configMapKeyRef` or `.secretKeyRef`.
+    Key(KeyRef),
 }
 
 /// One `ports` entry.

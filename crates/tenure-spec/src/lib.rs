@@ -27,9 +27,11 @@ pub mod probe;
 mod quantity;
 pub mod reference;
 pub mod signal;
+pub mod sources;
 pub mod volume;
 
 pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy, RestartRule};
 pub use handler::{Handler, HttpGet, PortRef, Scheme};
 pub use pod::PodSpec;
+pub use sources::Sources;
 pub use volume::{Medium, MountPropagation, Volume, VolumeMount, VolumeSource};

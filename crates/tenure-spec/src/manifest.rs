@@ -9,7 +9,7 @@ mod env;
 mod fields;
 mod handler;
 mod identity;
-mod names;
+pub(crate) mod names;
 mod pod;
 mod probe;
 pub(crate) mod report;
@@ -17,6 +17,7 @@ mod resources;
 mod restart;
 mod scalar;
 pub(crate) mod security;
+mod source;
 mod volume;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use self::document::{Node, Tree};
 use self::report::{Path, Report, quote};
 use self::scalar::Scalar;
 use crate::pod::PodSpec;
+use crate::sources::{SourceKind, Sources};
 
 /// Where a manifest comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Origin {
 pub struct Manifest {
     /// What Tenure runs.
     pub pod: PodSpec,
+    /// The ConfigMaps and Secrets that the pod's references are resolved against.
+    pub sources: Sources,
     /// The accepted Kubernetes object with defaults, name and uid filled in and without a status.
     pub object: Pod,
     /// Fields that are ignored because they cannot change behaviour here.
@@ -91,6 +95,14 @@ impl fmt::Display for Problem {
 /// # Errors
 /// Every problem of the manifest in document order, none twice.
 pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
+    load_with(text, origin, Sources::default())
+}
+
+/// As [`load`], with ConfigMaps and Secrets from elsewhere; those that stand beside the pod are added.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(text: &[u8], origin: &Origin, mut sources: Sources) -> Result<Manifest, Vec<Problem>> {
     let alone = |line, message: String| {
         vec![Problem {
             file: origin.file.clone(),
@@ -101,8 +113,13 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
     };
     let text = text_of(text).map_err(|message| alone(None, message))?;
     let mut report = Report::default();
-    let document = document::parse(text, &mut report)
-        .map_err(|broken| alone(broken.mark.map(|mark| mark.line), broken.message))?;
+    let broken = |broken: document::Broken| alone(broken.mark.map(|mark| mark.line), broken.message);
+    let documents = document::parse(text, &mut report).map_err(broken)?;
+    let (document, beside) = the_pod(documents).map_err(broken)?;
+    let mut problems = Vec::new();
+    for (kind, document) in &beside {
+        problems.extend(source::add(document, *kind, &origin.file, &mut sources));
+    }
     let mut accepted = None;
     if is_pod(&document, &mut report)
         && let Some(mut object) = decode::<Pod>(&document, &Path::root(), &mut report)
@@ -114,9 +131,15 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
             grace,
         }
         .pod(&object, &origin.dir);
+        // A source that is wrong has been told: that references to it lead nowhere follows from that.
+        if problems.is_empty() {
+            source::check(&pod, &sources, &mut report);
+        }
         accepted = Some((pod, object));
     }
-    let (errors, warnings) = report.finish(&origin.file, &document);
+    let (mut errors, warnings) = report.finish(&origin.file, &document);
+    errors.append(&mut problems);
+    errors.sort_by_key(|problem| problem.line);
     match accepted {
         Some((pod, mut object)) if errors.is_empty() => {
             pod::set_defaults(&mut object, &pod);
@@ -124,6 +147,7 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
             let image_lines = report::image_lines(&document);
             Ok(Manifest {
                 pod,
+                sources,
                 object,
                 warnings,
                 file,
@@ -139,6 +163,14 @@ pub fn load(text: &[u8], origin: &Origin) -> Result<Manifest, Vec<Problem>> {
 /// # Errors
 /// As [`load`], or one problem when the file cannot be read.
 pub fn load_file(path: &FilePath) -> Result<Manifest, Vec<Problem>> {
+    load_file_with(path, Sources::default())
+}
+
+/// As [`load_file`], with ConfigMaps and Secrets from elsewhere.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_file_with(path: &FilePath, sources: Sources) -> Result<Manifest, Vec<Problem>> {
     let file = path.display().to_string();
     let alone = |message| {
         vec![Problem {
@@ -151,7 +183,7 @@ pub fn load_file(path: &FilePath) -> Result<Manifest, Vec<Problem>> {
     let text = bundle::read_manifest(path).map_err(alone)?;
     let whole = std::path::absolute(path).map_err(|error| alone(bundle::reason(&error)))?;
     let dir = whole.parent().unwrap_or(&whole).to_path_buf();
-    load(&text, &Origin { file, dir })
+    load_with(&text, &Origin { file, dir }, sources)
 }
 
 impl Manifest {
@@ -174,6 +206,28 @@ fn text_of(bytes: &[u8]) -> Result<&str, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// The pod among the documents, and those of data beside it.
+fn the_pod(documents: Vec<Node>) -> Result<(Node, Vec<(SourceKind, Node)>), document::Broken> {
+    let (mut pods, mut beside) = (Vec::new(), Vec::new());
+    for document in documents {
+        match source::kind(&document) {
+            Some(kind) => beside.push((kind, document)),
+            None => pods.push(document),
+        }
+    }
+    let mut pods = pods.into_iter();
+    let first = pods.next();
+    if let Some(second) = pods.next() {
+        let message = "a second document: a file holds one Pod";
+        return Err(document::Broken::new(second.mark, message));
+    }
+    match first {
+        Some(pod) => Ok((pod, beside)),
+        // Told as what it is: no Pod.
+        None => Ok((beside.remove(0).1, beside)),
+    }
 }
 
 /// Whether the document is a v1 Pod; what is wrong is told.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::ContainerSpec;
 use crate::pod::PodSpec;
+use crate::sources::Sources;
 
 /// `fieldRef`: a field of the pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub struct NodeFacts {
 pub struct Known {
     /// The machine.
     pub node: NodeFacts,
+    /// ConfigMaps and Secrets.
+    pub sources: Sources,
 }
 
 /// The only address in a pod's own network.

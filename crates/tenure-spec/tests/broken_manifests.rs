@@ -571,12 +571,6 @@ fn bad_container_fields_are_told() {
             9: {at}.env[3].value: must be a string in quotes, not the number 5"),
         ),
         (
-            "not yet",
-            container("envFrom: [{configMapRef: {name: a}}]\nenv: [{name: A, valueFrom: {configMapKeyRef: {name: a, key: b}}}]"),
-            &format!("9: {at}.envFrom: not supported yet
-            10: {at}.env[0].valueFrom.configMapKeyRef: not supported yet"),
-        ),
-        (
             "ports",
             container("ports: [{name: WEB, containerPort: 80}, {name: a}, {name: a, containerPort: 70000, protocol: tcp}]"),
             &format!("9: {at}.ports[0].name: must be an IANA service name: lower case letters, digits and single '-', at least one letter, at most 15 characters, not \"WEB\"

@@ -29,6 +29,7 @@ fn known() -> Rc<Known> {
             memory_bytes: 1 << 30,
             ephemeral_storage_bytes: 10_000,
         },
+        ..Known::default()
     })
 }
 

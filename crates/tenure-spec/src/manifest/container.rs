@@ -79,6 +79,10 @@ impl Check<'_> {
             image,
             command: program(&container.command),
             args: program(&container.args),
+            env_from: self.env_from(
+                container.env_from.as_deref().unwrap_or_default(),
+                &path.field("envFrom"),
+            ),
             env,
             working_dir: working_dir.map(PathBuf::from),
             resources: self.resources(&resources, &path.field("resources")),

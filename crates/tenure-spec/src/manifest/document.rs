@@ -119,7 +119,7 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    fn new(mark: Mark, message: impl Into<String>) -> Self {
+    pub(crate) fn new(mark: Mark, message: impl Into<String>) -> Self {
         Self {
             mark: Some(mark),
             message: message.into(),
@@ -127,8 +127,8 @@ impl Broken {
     }
 }
 
-/// Reads the one document of a text. Duplicate keys go to `report`; the first of them counts.
-pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Node, Broken> {
+/// Reads the documents of a text, of which there is at least one. Duplicate keys go to `report`; the first of them counts.
+pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Vec<Node>, Broken> {
     let mut builder = Builder {
         report,
         open: Vec::new(),
@@ -142,20 +142,13 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Result<Node, Broken> {
         let (event, span) = event.map_err(|error| syntax_error(text, &error))?;
         builder.event(event, span)?;
     }
-    let mut roots = builder.roots.into_iter();
-    let Some(first) = roots.next() else {
+    if builder.roots.is_empty() {
         return Err(Broken {
             mark: None,
             message: "the file is empty, a v1 Pod is wanted".into(),
         });
-    };
-    if let Some(second) = roots.next() {
-        return Err(Broken::new(
-            second.mark,
-            "a second document: a file holds one Pod",
-        ));
     }
-    Ok(Rc::unwrap_or_clone(first))
+    Ok(builder.roots.into_iter().map(Rc::unwrap_or_clone).collect())
 }
 
 /// A parser's error; of a text that means to be JSON, the JSON parser's, which knows better where it went wrong.

@@ -9,6 +9,7 @@ use super::report::{Path, quote};
 use crate::container::{EnvValue, EnvVar};
 use crate::quantity::Quantity;
 use crate::reference::{FieldRef, Resource, ResourceRef};
+use crate::sources::{EnvFrom, KeyRef, SourceKind};
 
 /// The fields that a variable can be taken from.
 const FIELDS: [(&str, FieldRef); 9] = [
@@ -68,7 +69,13 @@ impl Check<'_> {
         pod: &PodFacts<'_>,
         path: &Path,
     ) -> Option<EnvValue> {
-        if source.field_ref.is_some() && source.resource_field_ref.is_some() {
+        let given = [
+            source.field_ref.is_some(),
+            source.resource_field_ref.is_some(),
+            source.config_map_key_ref.is_some(),
+            source.secret_key_ref.is_some(),
+        ];
+        if given.into_iter().filter(|given| *given).count() > 1 {
             self.error(path, "may not have more than one field specified at a time");
             return None;
         }
@@ -80,8 +87,60 @@ impl Check<'_> {
             let resource = self.resource_ref(resource, pod, &path.field("resourceFieldRef"))?;
             return Some(EnvValue::Resource(resource));
         }
-        self.error(path, "must specify one of: fieldRef, resourceFieldRef");
+        if let Some(wanted) = &source.config_map_key_ref {
+            let key = key_ref(SourceKind::ConfigMap, &wanted.name, &wanted.key, wanted.optional);
+            return self.key(key, &path.field("configMapKeyRef"));
+        }
+        if let Some(wanted) = &source.secret_key_ref {
+            let key = key_ref(SourceKind::Secret, &wanted.name, &wanted.key, wanted.optional);
+            return self.key(key, &path.field("secretKeyRef"));
+        }
+        let message = "must specify one of: fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef";
+        self.error(path, message);
         None
+    }
+
+    fn key(&mut self, key: KeyRef, path: &Path) -> Option<EnvValue> {
+        self.required(&path.field("name"), &key.name, names::dns_subdomain);
+        self.required(&path.field("key"), &key.key, |_| None);
+        Some(EnvValue::Key(key))
+    }
+
+    /// Checks `envFrom` of a container.
+    pub(crate) fn env_from(&mut self, sources: &[k8s::EnvFromSource], path: &Path) -> Vec<EnvFrom> {
+        let mut checked = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            let path = path.index(index);
+            let prefix = source.prefix.clone().unwrap_or_default();
+            if !prefix.is_empty() {
+                self.rule(&path.field("prefix"), &prefix, names::env_name);
+            }
+            let config_map = source.config_map_ref.as_ref();
+            let config_map =
+                config_map.map(|it| (SourceKind::ConfigMap, "configMapRef", &it.name, it.optional));
+            let secret = source.secret_ref.as_ref();
+            let secret = secret.map(|it| (SourceKind::Secret, "secretRef", &it.name, it.optional));
+            let (kind, field, name, optional) = match (config_map, secret) {
+                (Some(_), Some(_)) => {
+                    self.error(&path, "may not have more than one field specified at a time");
+                    continue;
+                }
+                (None, None) => {
+                    self.error(&path, "must specify one of: configMapRef, secretRef");
+                    continue;
+                }
+                (Some(one), None) | (None, Some(one)) => one,
+            };
+            let at = path.field(field).field("name");
+            self.required(&at, name, names::dns_subdomain);
+            checked.push(EnvFrom {
+                kind,
+                name: name.clone(),
+                prefix,
+                optional: optional.unwrap_or(false),
+            });
+        }
+        checked
     }
 
     /// Checks a `fieldRef`; `None` when it is wrong, which is told.
@@ -184,5 +243,14 @@ impl Check<'_> {
             return None;
         }
         amount(written)
+    }
+}
+
+fn key_ref(kind: SourceKind, name: &str, key: &str, optional: Option<bool>) -> KeyRef {
+    KeyRef {
+        kind,
+        name: name.to_owned(),
+        key: key.to_owned(),
+        optional: optional.unwrap_or(false),
     }
 }

@@ -76,6 +76,22 @@ pub(crate) const OBJECTS: &[Object] = &[
         fields: ENV_VAR_SOURCE,
     },
     Object {
+        name: "EnvFromSource",
+        fields: &[
+            ("configMapRef", Supported),
+            ("prefix", Supported),
+            ("secretRef", Supported),
+        ],
+    },
+    Object {
+        name: "ConfigMapKeySelector",
+        fields: KEY_SELECTOR,
+    },
+    Object {
+        name: "SecretKeySelector",
+        fields: KEY_SELECTOR,
+    },
+    Object {
         name: "ObjectFieldSelector",
         fields: &[("apiVersion", Supported), ("fieldPath", Supported)],
     },
@@ -246,7 +262,7 @@ const CONTAINER: &[(&str, Decision)] = &[
     ("args", Supported),
     ("command", Supported),
     ("env", Supported),
-    ("envFrom", Later),
+    ("envFrom", Supported),
     ("image", Supported),
     (
         "imagePullPolicy",
@@ -291,12 +307,14 @@ const ENV_VAR: &[(&str, Decision)] = &[
 ];
 
 const ENV_VAR_SOURCE: &[(&str, Decision)] = &[
-    ("configMapKeyRef", Later),
+    ("configMapKeyRef", Supported),
     ("fieldRef", Supported),
     ("fileKeyRef", Refused("use configMapKeyRef or fieldRef")),
     ("resourceFieldRef", Supported),
-    ("secretKeyRef", Later),
+    ("secretKeyRef", Supported),
 ];
+
+const KEY_SELECTOR: &[(&str, Decision)] = &[("key", Supported), ("name", Supported), ("optional", Supported)];
 
 const RESOURCE_FIELD: &[(&str, Decision)] = &[
     ("containerName", Supported),

@@ -56,10 +56,25 @@ impl Overlay<'_> {
     fn environment(&mut self) -> Result<Environment, ConfigProblem> {
         let base = self.strings("env")?;
         let mut environment = Environment::from_entries(base.iter().map(String::as_str));
+        let known = &self.placement.known;
+        for wanted in &self.container.env_from {
+            let variables = known.sources.variables(wanted);
+            for (name, value) in variables.map_err(|message| self.refused(message))? {
+                environment.set(&name, value.to_owned());
+            }
+        }
         for var in &self.container.env {
-            let known = &self.placement.known;
             match &var.value {
                 EnvValue::Literal(text) => environment.set_expanded(&var.name, text),
+                EnvValue::Key(key) => {
+                    let value = known
+                        .sources
+                        .value(key)
+                        .map_err(|message| self.refused(message))?;
+                    if let Some(value) = value {
+                        environment.set(&var.name, value.to_owned());
+                    }
+                }
                 EnvValue::Field(field) => environment.set(&var.name, field.resolve(self.pod, known)),
                 EnvValue::Resource(resource) => {
                     let amount = resource.resolve(self.pod, self.container, known);

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
+use tenure_spec::Sources;
 use tenure_spec::manifest::{self, Manifest, Origin};
 
+use super::sources::SourceArgs;
 use crate::exit::CommandError;
 use crate::output;
 
@@ -18,16 +20,17 @@ const READ_LIMIT: u64 = (1 << 20) + 1;
 ///
 /// # Errors
 /// Everything that is wrong with it, at once (exit code 2).
-pub(super) fn read(file: &Path) -> Result<Manifest, CommandError> {
+pub(super) fn read(file: &Path, sources: &SourceArgs) -> Result<Manifest, CommandError> {
+    let sources = sources.read()?;
     let manifest = if file == Path::new("-") {
-        from_reader(io::stdin().lock(), "<stdin>", working_directory()?)?
+        from_reader(io::stdin().lock(), &stream_origin("<stdin>")?, sources)?
     } else if is_stream(file) {
         // Process substitution: such a file has no folder to start from.
         let stream =
             File::open(file).map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?;
-        from_reader(stream, &file.display().to_string(), working_directory()?)?
+        from_reader(stream, &stream_origin(&file.display().to_string())?, sources)?
     } else {
-        manifest::load_file(file).map_err(CommandError::faults)?
+        manifest::load_file_with(file, sources).map_err(CommandError::faults)?
     };
     for warning in &manifest.warnings {
         output::complain(&format!("warning: {warning}"));
@@ -40,18 +43,14 @@ pub(super) fn read(file: &Path) -> Result<Manifest, CommandError> {
     }
 }
 
-/// Reads a manifest from a stream; relative bundle paths start from `dir`.
-fn from_reader(reader: impl Read, name: &str, dir: PathBuf) -> Result<Manifest, CommandError> {
+/// Reads a manifest from a stream; relative bundle paths start from its folder.
+fn from_reader(reader: impl Read, origin: &Origin, sources: Sources) -> Result<Manifest, CommandError> {
     let mut text = Vec::new();
     reader
         .take(READ_LIMIT)
         .read_to_end(&mut text)
-        .map_err(|error| CommandError::usage(format!("{name}: {error}")))?;
-    let origin = Origin {
-        file: name.into(),
-        dir,
-    };
-    manifest::load(&text, &origin).map_err(CommandError::faults)
+        .map_err(|error| CommandError::usage(format!("{}: {error}", origin.file)))?;
+    manifest::load_with(&text, origin, sources).map_err(CommandError::faults)
 }
 
 /// True for a pipe: what a shell makes of `<(…)`.
@@ -61,8 +60,12 @@ fn is_stream(file: &Path) -> bool {
         .is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
-fn working_directory() -> anyhow::Result<PathBuf> {
-    std::env::current_dir().context("cannot tell the working directory")
+/// A stream has no folder: bundle paths start from ours.
+fn stream_origin(name: &str) -> anyhow::Result<Origin> {
+    Ok(Origin {
+        file: name.into(),
+        dir: std::env::current_dir().context("cannot tell the working directory")?,
+    })
 }
 
 #[cfg(test)]
@@ -71,7 +74,12 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_no_manifest_is_code_2() {
-        let error = from_reader(&b"kind: Nothing\n"[..], "<stdin>", PathBuf::from("/")).unwrap_err();
+        let error = from_reader(
+            &b"kind: Nothing\n"[..],
+            &stream_origin("<stdin>").unwrap(),
+            Sources::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.code(crate::exit::Class::Run), crate::exit::Code(2));
         assert!(
             error.lines().iter().all(|line| line.starts_with("<stdin>:")),

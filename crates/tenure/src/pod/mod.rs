@@ -12,6 +12,7 @@ mod manifest;
 pub(crate) mod plan;
 mod progress;
 pub(crate) mod run;
+mod sources;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod supervise;

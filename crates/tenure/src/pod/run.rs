@@ -12,6 +12,7 @@ use tenure_engine::{EngineError, PodLaunch, PodOptions, RuntimeLocation, Tee};
 use tenure_spec::manifest::Manifest;
 
 use super::progress::{Mode, Progress};
+use super::sources::SourceArgs;
 use super::supervise::{self, Launch};
 use super::wait::seconds;
 use crate::context::{Context, absolute};
@@ -33,6 +34,8 @@ pub(crate) struct RunArgs {
     /// A Kubernetes v1 Pod in YAML or JSON; `-` is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    sources: SourceArgs,
     /// Return once every app container has started and its postStart has returned
     #[arg(short, long)]
     detach: bool,
@@ -56,7 +59,7 @@ pub(crate) struct RunArgs {
 /// When the manifest is invalid (2), the pod's name is taken or Tenure itself fails (125).
 pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, CommandError> {
     context.refuse_systemd_cgroup()?;
-    let manifest = super::manifest::read(&args.file)?;
+    let manifest = super::manifest::read(&args.file, &args.sources)?;
     let root = context.root()?;
     let name = manifest.pod.name.clone();
     let defaults = PodOptions::default();
@@ -69,6 +72,7 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
             max_backoff: args.max_backoff.unwrap_or(defaults.max_backoff),
         },
         spec: manifest.pod.clone(),
+        sources: manifest.sources.clone(),
     };
     let mut progress = Progress::new(args.progress, &name);
     if args.detach {

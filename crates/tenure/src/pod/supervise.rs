@@ -18,7 +18,7 @@ use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tenure_engine::{PodEvent, PodLaunch, PodOptions, RuntimeLocation};
-use tenure_spec::PodSpec;
+use tenure_spec::{PodSpec, Sources};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::pidfd::PidFd;
 use tenure_supervise::process::Spawn;
@@ -33,6 +33,7 @@ use crate::output;
 #[derive(Debug, Clone)]
 pub(super) struct Launch {
     pub(super) spec: PodSpec,
+    pub(super) sources: Sources,
     pub(super) object: serde_json::Value,
     pub(super) runtime: RuntimeLocation,
     pub(super) root: PathBuf,
@@ -43,6 +44,7 @@ pub(super) struct Launch {
 #[derive(Debug, Serialize, Deserialize)]
 struct Sent {
     spec: PodSpec,
+    sources: Sources,
     object: serde_json::Value,
     runtime: PathBuf,
     runtime_root: PathBuf,
@@ -63,6 +65,7 @@ impl From<Launch> for PodLaunch {
     fn from(launch: Launch) -> Self {
         Self {
             spec: launch.spec,
+            sources: launch.sources,
             object: launch.object,
             runtime: launch.runtime,
             root: launch.root,
@@ -158,6 +161,7 @@ fn prefixed(name: &str, error: &str) -> String {
 fn send(launch: &Launch) -> anyhow::Result<OwnedFd> {
     let sent = Sent {
         spec: launch.spec.clone(),
+        sources: launch.sources.clone(),
         object: launch.object.clone(),
         runtime: launch.runtime.binary.clone(),
         runtime_root: launch.runtime.root.clone(),
@@ -205,6 +209,7 @@ pub(crate) fn execute() -> Result<Code, CommandError> {
     let mut telling = telling;
     let code = tenure_engine::run(PodLaunch {
         spec: sent.spec,
+        sources: sent.sources,
         object: sent.object,
         runtime: RuntimeLocation {
             binary: sent.runtime,

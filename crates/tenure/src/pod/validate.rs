@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::sources::SourceArgs;
 use crate::exit::{Code, CommandError};
 
 /// Tells everything that is wrong with a manifest, and with the bundles it names
@@ -16,6 +17,8 @@ pub(crate) struct ValidateArgs {
     /// A Kubernetes v1 Pod in YAML or JSON; `-` is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    sources: SourceArgs,
 }
 
 /// Validates a manifest and the bundles it names. Says nothing when all is well.
@@ -23,6 +26,6 @@ pub(crate) struct ValidateArgs {
 /// # Errors
 /// Everything that is wrong (exit code 2).
 pub(crate) fn execute(args: &ValidateArgs) -> Result<Code, CommandError> {
-    super::manifest::read(&args.file)?;
+    super::manifest::read(&args.file, &args.sources)?;
     Ok(Code::SUCCESS)
 }

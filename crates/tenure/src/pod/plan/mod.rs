@@ -20,6 +20,7 @@ use tenure_lifecycle::{ConditionType, PodPlan, PodStatus, Request, Timestamp};
 use tenure_spec::PodSpec;
 
 use self::assume::{Assumed, Override};
+use super::sources::SourceArgs;
 use super::{manifest, timeline};
 use crate::exit::{Code, CommandError};
 use crate::output;
@@ -50,6 +51,8 @@ pub(crate) struct PlanArgs {
     /// A Kubernetes v1 Pod in YAML or JSON; `-` is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    sources: SourceArgs,
     /// What to assume of a container
     #[arg(long, value_name = "CONTAINER.KEY=VALUE")]
     assume: Vec<Override>,
@@ -93,7 +96,7 @@ struct Plan {
 /// # Errors
 /// When the manifest is invalid, or an assumption is about a container that it has not (2).
 pub(crate) fn execute(args: &PlanArgs) -> Result<Code, CommandError> {
-    let manifest = manifest::read(&args.file)?;
+    let manifest = manifest::read(&args.file, &args.sources)?;
     let assumed = assume::all(&manifest.pod, &args.assume)?;
     let plan = simulate(manifest.pod, assumed, args);
     let warnings = warn::all(&plan);
