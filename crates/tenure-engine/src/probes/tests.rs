@@ -167,12 +167,28 @@ fn an_http_probe_names_itself_and_sends_the_headers_listed() {
     }
 }
 
+/// A socket bound to a port of the loopback, on which nobody listens.
+#[allow(clippy::unwrap_used)]
+fn silent_port() -> (std::os::fd::OwnedFd, u16) {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
+    let cloexec = SocketFlags::CLOEXEC;
+    let held = socket_with(AddressFamily::INET, SocketType::STREAM, cloexec, None).unwrap();
+    bind(
+        &held,
+        &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0),
+    )
+    .unwrap();
+    let address: std::net::SocketAddr = getsockname(&held).unwrap().try_into().unwrap();
+    (held, address.port())
+}
+
 #[test]
 fn a_network_probe_that_gets_no_connection_or_no_answer_has_failed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     assert_eq!(outcome(get(port)), failure("no answer within 1 s"));
-    drop(listener);
+    // A port that is taken and not listened on: one that was let go could be another test's by now.
+    let (_taken, port) = silent_port();
     for action in [get(port), ProbeAction::TcpSocket { host: None, port }] {
         match outcome(action) {
             ProbeOutcome::Failed { message } => assert!(message.contains("cannot connect"), "{message}"),
