@@ -45,6 +45,15 @@ impl fmt::Display for SourceKind {
 /// Values by key.
 pub type Data = BTreeMap<String, ByteString>;
 
+/// One ConfigMap or Secret.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Object {
+    /// What variables can be taken from.
+    data: Data,
+    /// `binaryData` of a ConfigMap: for volumes only.
+    binary: Data,
+}
+
 /// `configMapKeyRef` or `secretKeyRef`: one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRef {
@@ -74,8 +83,8 @@ pub struct EnvFrom {
 /// Every ConfigMap and Secret that is there. Its debug form tells no value.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
-    config_maps: BTreeMap<String, Data>,
-    secrets: BTreeMap<String, Data>,
+    config_maps: BTreeMap<String, Object>,
+    secrets: BTreeMap<String, Object>,
 }
 
 impl fmt::Debug for Sources {
@@ -88,22 +97,41 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
-    /// Adds an object.
+    /// Adds an object. What is not text in a ConfigMap counts as its `binaryData`, as `kubectl create configmap` has it.
     ///
     /// # Errors
     /// What is wrong with its name, a key or its size, or that there is one of that name.
     pub fn insert(&mut self, kind: SourceKind, name: &str, data: Data) -> Result<(), String> {
+        let is_data =
+            |value: &ByteString| kind == SourceKind::Secret || std::str::from_utf8(&value.0).is_ok();
+        let (data, binary) = data.into_iter().partition(|(_, value)| is_data(value));
+        self.insert_object(kind, name, Object { data, binary })
+    }
+
+    /// Adds a ConfigMap of `data` and `binaryData`.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), or that a key stands in both.
+    pub fn insert_config_map(&mut self, name: &str, data: Data, binary: Data) -> Result<(), String> {
+        if let Some(key) = data.keys().find(|key| binary.contains_key(*key)) {
+            return Err(format!("key {key:?} stands in data and in binaryData"));
+        }
+        self.insert_object(SourceKind::ConfigMap, name, Object { data, binary })
+    }
+
+    fn insert_object(&mut self, kind: SourceKind, name: &str, object: Object) -> Result<(), String> {
         if let Some(message) = names::dns_subdomain(name) {
             return Err(format!("the name of a {kind} {message}, not {name:?}"));
         }
-        for key in data.keys() {
+        let mut size: usize = 0;
+        for (key, value) in object.data.iter().chain(&object.binary) {
             if !is_key(key) {
                 return Err(format!(
                     "a key of {kind} {name:?} must consist of letters, digits, '-', '_' and '.', not {key:?}"
                 ));
             }
+            size = size.saturating_add(key.len()).saturating_add(value.0.len());
         }
-        let size: usize = data.iter().map(|(key, value)| key.len() + value.0.len()).sum();
         if size > LARGEST {
             return Err(format!("{kind} {name:?} is larger than 1 MiB"));
         }
@@ -114,12 +142,12 @@ impl Sources {
         if all.contains_key(name) {
             return Err(format!("{kind} {name:?} is given twice"));
         }
-        all.insert(name.to_owned(), data);
+        all.insert(name.to_owned(), object);
         Ok(())
     }
 
-    /// The values of an object; `None` when it is absent and may be.
-    fn required(&self, kind: SourceKind, name: &str, optional: bool) -> Result<Option<&Data>, String> {
+    /// An object; `None` when it is absent and may be.
+    fn required(&self, kind: SourceKind, name: &str, optional: bool) -> Result<Option<&Object>, String> {
         let all = match kind {
             SourceKind::ConfigMap => &self.config_maps,
             SourceKind::Secret => &self.secrets,
@@ -133,17 +161,40 @@ impl Sources {
         }
     }
 
-    /// The value of a key; `None` when it is absent and may be.
+    /// All that a volume holds of an object, by key; nothing when it is absent and may be.
+    ///
+    /// # Errors
+    /// That it is absent.
+    pub fn files(
+        &self,
+        kind: SourceKind,
+        name: &str,
+        optional: bool,
+    ) -> Result<BTreeMap<&str, &[u8]>, String> {
+        let object = self.required(kind, name, optional)?;
+        let all = object
+            .into_iter()
+            .flat_map(|object| object.data.iter().chain(&object.binary));
+        Ok(all
+            .map(|(key, value)| (key.as_str(), value.0.as_slice()))
+            .collect())
+    }
+
+    /// The value of a key; `None` when it is absent and may be. As in Kubernetes, variables are not taken from a
+    /// ConfigMap's `binaryData`.
     ///
     /// # Errors
     /// That it is absent, or cannot be a variable's value: the object and the key are named.
     pub fn value(&self, wanted: &KeyRef) -> Result<Option<&str>, String> {
         let KeyRef { kind, name, key, .. } = wanted;
-        let Some(data) = self.required(*kind, name, wanted.optional)? else {
+        let Some(object) = self.required(*kind, name, wanted.optional)? else {
             return Ok(None);
         };
-        match data.get(key) {
+        match object.data.get(key) {
             None if wanted.optional => Ok(None),
+            None if object.binary.contains_key(key) => Err(format!(
+                "key {key:?} of {kind} {name:?} is binaryData, of which variables are not made"
+            )),
             None => Err(format!("key {key:?} not found in {kind} {name:?}")),
             Some(value) => text(value)
                 .map(Some)
@@ -151,24 +202,21 @@ impl Sources {
         }
     }
 
-    /// The variables of an object in the order of their keys. As in Kubernetes, what is no text in a ConfigMap makes
-    /// none.
+    /// The variables of an object in the order of their keys; none of a ConfigMap's `binaryData`.
     ///
     /// # Errors
-    /// That the object is absent, or that a value of a Secret cannot be a variable's.
+    /// That the object is absent, or that a value cannot be a variable's.
     pub fn variables(&self, wanted: &EnvFrom) -> Result<Vec<(String, &str)>, String> {
         let EnvFrom {
             kind, name, prefix, ..
         } = wanted;
-        let mut variables = Vec::new();
-        for (key, value) in self.required(*kind, name, wanted.optional)?.into_iter().flatten() {
-            match text(value) {
-                Some(text) => variables.push((format!("{prefix}{key}"), text)),
-                None if *kind == SourceKind::ConfigMap => {}
-                None => return Err(format!("key {key:?} of {kind} {name:?} is not text")),
-            }
-        }
-        Ok(variables)
+        let object = self.required(*kind, name, wanted.optional)?;
+        let data = object.into_iter().flat_map(|object| &object.data);
+        data.map(|(key, value)| match text(value) {
+            Some(text) => Ok((format!("{prefix}{key}"), text)),
+            None => Err(format!("key {key:?} of {kind} {name:?} is not text")),
+        })
+        .collect()
     }
 }
 

@@ -85,6 +85,24 @@ fn variables_come_from_what_is_given_and_nothing_of_it_is_in_what_is_recorded() 
 }
 
 #[test]
+fn variables_are_not_taken_from_binary_data_though_it_be_text() {
+    let document = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mixed}\ndata: {A: a}\nbinaryData: {B: dGV4dA==}\n---\n";
+    let fields = "envFrom: [{configMapRef: {name: mixed}}]\n    \
+                  env: [{name: C, valueFrom: {configMapKeyRef: {name: mixed, key: B, optional: true}}}]";
+    let manifest = read(document, fields, Sources::default()).unwrap();
+    assert_eq!(
+        manifest.sources.files(SourceKind::ConfigMap, "mixed", false),
+        Ok([("A", &b"a"[..]), ("B", &b"text"[..])].into())
+    );
+    assert_eq!(variables(manifest), ["A=a"]);
+    let mut given_files = Sources::default();
+    let files = given(&[("A", b"a"), ("RAW", &[0xff])]);
+    given_files.insert(SourceKind::ConfigMap, "mixed", files).unwrap();
+    let fields = "envFrom: [{configMapRef: {name: mixed}}]";
+    assert_eq!(variables(read("", fields, given_files).unwrap()), ["A=a"]);
+}
+
+#[test]
 fn what_is_absent_is_named_with_its_line() {
     let at = "spec.containers[0]";
     for (fields, wanted) in [
@@ -100,7 +118,9 @@ fn what_is_absent_is_named_with_its_line() {
         ),
         (
             "env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: raw}}}]",
-            format!("pod.yaml:21: {at}.env[0].valueFrom: key \"raw\" of ConfigMap \"settings\" is not text"),
+            format!(
+                "pod.yaml:21: {at}.env[0].valueFrom: key \"raw\" of ConfigMap \"settings\" is binaryData, of which variables are not made"
+            ),
         ),
         (
             "env: [{name: A, valueFrom: {configMapKeyRef: {key: a}}}]",

@@ -29,41 +29,28 @@ pub(crate) fn add(document: &Node, kind: SourceKind, file: &str, sources: &mut S
     if !matches!(version, Some(Tree::Scalar(Scalar::Str { text, .. })) if text == "v1") {
         report.error(&root.field("apiVersion"), "must be v1");
     }
-    let object = match kind {
+    let added = match kind {
         SourceKind::ConfigMap => decode::<ConfigMap>(document, &root, &mut report).map(|map| {
-            let mut data = map.binary_data.unwrap_or_default();
-            let same = add_text(&mut data, map.data.unwrap_or_default());
-            let twice = same.map(|key| format!("key {key:?} stands in data and in binaryData"));
-            (map.metadata.name, data, twice)
+            let name = map.metadata.name.unwrap_or_default();
+            let data = as_data(map.data.unwrap_or_default());
+            sources.insert_config_map(&name, data, map.binary_data.unwrap_or_default())
         }),
         SourceKind::Secret => decode::<Secret>(document, &root, &mut report).map(|secret| {
             let mut data = secret.data.unwrap_or_default();
             // As in Kubernetes, stringData wins.
-            add_text(&mut data, secret.string_data.unwrap_or_default());
-            (secret.metadata.name, data, None)
+            data.extend(as_data(secret.string_data.unwrap_or_default()));
+            sources.insert(kind, &secret.metadata.name.unwrap_or_default(), data)
         }),
     };
-    if let Some((name, data, twice)) = object {
-        let added = match twice {
-            Some(twice) => Err(twice),
-            None => sources.insert(kind, &name.unwrap_or_default(), data),
-        };
-        if let Err(message) = added {
-            report.error(&root, message);
-        }
+    if let Some(Err(message)) = added {
+        report.error(&root, message);
     }
     report.finish(file, document).0
 }
 
-/// Lays text over data; tells a key that was there.
-fn add_text(data: &mut Data, text: std::collections::BTreeMap<String, String>) -> Option<String> {
-    let mut same = None;
-    for (key, value) in text {
-        if data.insert(key.clone(), ByteString(value.into_bytes())).is_some() {
-            same = Some(key);
-        }
-    }
-    same
+fn as_data(text: std::collections::BTreeMap<String, String>) -> Data {
+    let bytes = |(key, value): (String, String)| (key, ByteString(value.into_bytes()));
+    text.into_iter().map(bytes).collect()
 }
 
 /// Tells every reference that leads nowhere.
