@@ -8,7 +8,8 @@
 //!   |
 //!   +-- Manifest + Container --run--> RunningPod --- status, events, log lines, stop, signals
 //!   +-- oci(...)             --run--> Outcome    --- exit code, stdout, stderr, duration
-//!   '-- HttpServer                                   records the requests of httpGet handlers
+//!   +-- HttpServer                                   records the requests of httpGet handlers
+//!   '-- HealthServer                                 answers grpc probes
 //! ```
 //!
 //! Contract: tests in one binary run at the same time, so nothing here is global. Waiting is for a condition with a
@@ -26,6 +27,7 @@
 
 mod bundle;
 mod command;
+mod grpc;
 mod host;
 mod http;
 mod leftovers;
@@ -36,6 +38,7 @@ mod timing;
 
 pub use bundle::{Bundle, busybox_rootfs};
 pub use command::{Outcome, Spawned, finish, run, spawn};
+pub use grpc::HealthServer;
 pub use host::{Host, host};
 pub use http::{Answer, HttpServer, Request};
 pub use leftovers::Leftovers;

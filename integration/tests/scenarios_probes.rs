@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use tenure_integration::{
-    AWAIT_READY, Answer, Container, HttpServer, Manifest, RunningPod, STAY, assert_between, ends_on_term,
-    exec, host, http_get, ignores_term, seconds_between, shell, wait_until,
+    AWAIT_READY, Answer, Container, HealthServer, HttpServer, Manifest, RunningPod, STAY, assert_between,
+    ends_on_term, exec, host, http_get, ignores_term, seconds_between, shell, wait_until,
 };
 
 /// A probe: a handler with period 1 and more fields.
@@ -403,5 +403,36 @@ fn a_probe_that_cannot_be_executed_is_told_and_is_no_verdict() {
     let pod = host.start(&Manifest::new().app(app));
     let told = pod.until_event("Unhealthy", "app");
     assert!(told.message.starts_with("Liveness probe "), "{}", told.message);
+    stop(&pod);
+}
+
+#[test]
+fn a_grpc_probe_asks_the_health_service_and_restarts_what_does_not_serve() {
+    let Some(host) = host("grpc") else { return };
+    let server = HealthServer::start();
+    let asks = |fields: Value| {
+        let mut fields = fields;
+        fields["timeoutSeconds"] = 20.into();
+        probe(json!({ "grpc": { "port": server.port } }), fields)
+    };
+    let app = ends_on_term("app", 0)
+        .set("readinessProbe", asks(json!({})))
+        .set("livenessProbe", asks(json!({ "failureThreshold": 2 })));
+    let manifest = Manifest::new().host_network().restart_policy("Always").app(app);
+    let pod = host.start(&manifest);
+    pod.until_wrote("app", "ready");
+    holds(&pod, "condition=Ready");
+    assert_eq!(pod.container("app").restart_count, 0);
+    server.set_serving(false);
+    restarts(&pod, "app", 1);
+    server.set_serving(true);
+    let killing = pod.event("Killing", "app");
+    assert_eq!(
+        killing.message,
+        "Container app failed liveness probe, will be restarted"
+    );
+    let failed = pod.event("Unhealthy", "app");
+    assert!(failed.message.contains("NOT_SERVING"), "{}", failed.message);
+    holds(&pod, "condition=Ready");
     stop(&pod);
 }
