@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
@@ -65,14 +68,29 @@ impl HttpServer {
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
+}
 
-    /// A port of 127.0.0.1 on which nothing listens.
-    pub fn closed_port() -> u16 {
-        TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
+/// A port of 127.0.0.1 that is taken, so that no other test gets it, and on which nothing listens.
+pub struct ClosedPort {
+    pub port: u16,
+    _held: OwnedFd,
+}
+
+impl ClosedPort {
+    pub fn take() -> Self {
+        let held = socket(
+            AddressFamily::Inet,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        bind(held.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        let address: SockaddrIn = getsockname(held.as_raw_fd()).unwrap();
+        Self {
+            port: address.port(),
+            _held: held,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub use bundle::{Bundle, busybox_rootfs};
 pub use command::{Outcome, Spawned, finish, run, spawn};
 pub use grpc::HealthServer;
 pub use host::{Host, host};
-pub use http::{Answer, HttpServer, Request};
+pub use http::{Answer, ClosedPort, HttpServer, Request};
 pub use leftovers::Leftovers;
 pub use log::{Event, Line, parse_cri_log, parse_events};
 pub use manifest::{

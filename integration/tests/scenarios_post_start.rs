@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenure_integration::{
-    AWAIT_READY, Answer, Container, HttpServer, Manifest, RunningPod, STAY, assert_about, assert_between,
-    ends_on_term, exec, host, http_get, ignores_term, seconds_between, shell, sleep, wait_until,
+    AWAIT_READY, Answer, ClosedPort, Container, HttpServer, Manifest, RunningPod, STAY, assert_about,
+    assert_between, ends_on_term, exec, host, http_get, ignores_term, seconds_between, shell, sleep,
+    wait_until,
 };
 
 /// The phase and the waiting reason of the only app container.
@@ -221,7 +222,8 @@ fn s11_the_status_code_of_the_answer_does_not_matter() {
 #[test]
 fn s12_a_refused_connection_fails_the_handler_at_once() {
     let Some(host) = host("s12") else { return };
-    let app = ends_on_term("app", 0).post_start(http_get(json!({ "port": HttpServer::closed_port() })));
+    let closed = ClosedPort::take();
+    let app = ends_on_term("app", 0).post_start(http_get(json!({ "port": closed.port })));
     let pod = host.start(&Manifest::new().grace(1).host_network().app(app));
     let failed = pod.until_event("FailedPostStartHook", "app");
     let started = pod.event("Started", "app").time;

@@ -103,6 +103,8 @@ fn freezer(world: &World) -> (std::path::PathBuf, &'static str, &'static str) {
 fn recycled_pid() {
     let world = World::new("true");
     world.op("run", &[]).ok();
+    // The kernel tells start times in hundredths of a second: within one, the two could not be told apart.
+    std::thread::sleep(std::time::Duration::from_millis(20));
     let mut bystander = std::process::Command::new("sleep").arg("100").spawn().unwrap();
     let path = world.record().join("state.json");
     let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
