@@ -72,11 +72,13 @@ impl HttpServer {
 
 /// A port of 127.0.0.1 that is taken, so that no other test gets it, and on which nothing listens.
 pub struct ClosedPort {
+    /// Its number.
     pub port: u16,
     _held: OwnedFd,
 }
 
 impl ClosedPort {
+    /// Takes a port that is free now.
     pub fn take() -> Self {
         let held = socket(
             AddressFamily::Inet,
