@@ -46,22 +46,34 @@ pub struct HttpServer {
     /// The port on 127.0.0.1.
     pub port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 impl HttpServer {
-    /// Starts a server that gives every request the same answer.
+    /// Starts a server that gives every request this answer, until it is told another.
     pub fn start(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
+        let answer = Arc::new(Mutex::new(answer));
+        let gives = Arc::clone(&answer);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answer, seen) = (answer.clone(), Arc::clone(&seen));
-                std::thread::spawn(move || serve(stream, port, &answer, &seen));
+                let (gives, seen) = (Arc::clone(&gives), Arc::clone(&seen));
+                std::thread::spawn(move || serve(stream, port, &gives, &seen));
             }
         });
-        Self { port, requests }
+        Self {
+            port,
+            requests,
+            answer,
+        }
+    }
+
+    /// From now on every request is given this answer.
+    pub fn set_answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
     }
 
     /// The requests so far.
@@ -96,11 +108,12 @@ impl ClosedPort {
     }
 }
 
-fn serve(stream: TcpStream, port: u16, answer: &Answer, seen: &Mutex<Vec<Request>>) {
+fn serve(stream: TcpStream, port: u16, gives: &Mutex<Answer>, seen: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         seen.lock().unwrap().push(request);
         let stream = reader.get_mut();
+        let answer = gives.lock().unwrap().clone();
         let written = match answer {
             Answer::Status(code) => write!(stream, "HTTP/1.1 {code} Told\r\nContent-Length: 0\r\n\r\n"),
             Answer::Redirect(location) => {
@@ -112,7 +125,7 @@ fn serve(stream: TcpStream, port: u16, answer: &Answer, seen: &Mutex<Vec<Request
             }
             Answer::Reset => return,
             Answer::Body(length) => write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")
-                .and_then(|()| stream.write_all(&vec![b'x'; *length])),
+                .and_then(|()| stream.write_all(&vec![b'x'; length])),
             Answer::Silence => stream.read_to_end(&mut Vec::new()).map(drop),
         };
         if written.is_err() {

@@ -9,7 +9,8 @@
 //!   +-- Manifest + Container --run--> RunningPod --- status, events, log lines, stop, signals
 //!   +-- oci(...)             --run--> Outcome    --- exit code, stdout, stderr, duration
 //!   +-- HttpServer                                   records the requests of httpGet handlers
-//!   '-- HealthServer                                 answers grpc probes
+//!   +-- HealthServer                                 answers grpc probes
+//!   '-- Gate                                         a port that accepts connections, or refuses them
 //! ```
 //!
 //! Contract: tests in one binary run at the same time, so nothing here is global. Waiting is for a condition with a
@@ -27,6 +28,7 @@
 
 mod bundle;
 mod command;
+mod gate;
 mod grpc;
 mod host;
 mod http;
@@ -38,6 +40,7 @@ mod timing;
 
 pub use bundle::{Bundle, busybox_rootfs};
 pub use command::{Outcome, Spawned, finish, run, spawn};
+pub use gate::Gate;
 pub use grpc::HealthServer;
 pub use host::{Host, host};
 pub use http::{Answer, ClosedPort, HttpServer, Request};

@@ -9,6 +9,9 @@ use tenure_integration::{
     ends_on_term, exec, host, http_get, ignores_term, seconds_between, shell, wait_until,
 };
 
+#[path = "scenarios_probes/two_minutes.rs"]
+mod two_minutes;
+
 /// A probe: a handler with period 1 and more fields.
 fn probe(handler: Value, fields: Value) -> Value {
     let mut probe = handler;
