@@ -29,6 +29,15 @@ impl Drop for Lock {
         if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
             tracing::debug!(%error, "cannot let a pod's flock go before its lock");
         }
+        release(&self.file);
+    }
+}
+
+/// Lets a lock go now. Closing the file is not enough while another thread starts a process: until that executes its
+/// program it has our descriptors, too.
+fn release(file: &File) {
+    if let Err(error) = fcntl(file.as_raw_fd(), FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))) {
+        tracing::debug!(%error, "a lock goes with its file only");
     }
 }
 
@@ -100,7 +109,10 @@ pub(crate) fn wait_until_free(path: &Path) -> io::Result<()> {
     // A read lock: waiters do not hinder each other, and need no turn.
     loop {
         match fcntl(file.as_raw_fd(), FcntlArg::F_OFD_SETLKW(&whole(libc::F_RDLCK))) {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                release(&file);
+                return Ok(());
+            }
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
