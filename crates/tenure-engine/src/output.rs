@@ -1,4 +1,4 @@
-//! A container's output: two pipes, one log, and the foreground's view.
+//! A container's standard streams: two pipes or a terminal, one log, and the foreground's view.
 
 use std::cell::RefCell;
 use std::fs;
@@ -10,12 +10,14 @@ use std::rc::Rc;
 use rustix::fs::{FsWord, Mode, OFlags, fstatfs, open};
 use rustix::io::Errno;
 use tenure_lifecycle::HookPoint;
+use tenure_spec::ContainerSpec;
 use tenure_supervise::log::{DEFAULT_MAX_BYTES, LogReader, LogWriter, Stream};
-use tenure_supervise::stdio::{OutputPipe, copy};
-use tokio::sync::watch;
+use tenure_supervise::stdio::{Chunk, OutputPipe, copy, silent_input};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::EngineError;
+use crate::oci::Stdio;
 use crate::store::{PodDir, file_error, make_private_dir};
 use crate::tee::TeeOut;
 
@@ -29,63 +31,87 @@ const PIPEFS_MAGIC: FsWord = 0x5049_5045;
 /// How many starts of a container have a log: a container that fails for ever must not fill the disk.
 const LOGS_KEPT: u32 = 10;
 
-/// The ends that a container writes to.
-#[derive(Debug)]
-pub(crate) struct Ends {
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
-}
-
 /// What becomes of one start's output.
 #[derive(Debug)]
 pub(crate) struct Output {
     log: Rc<RefCell<LogWriter>>,
     ended: watch::Sender<bool>,
     copies: Vec<JoinHandle<io::Result<()>>>,
+    /// The foreground's view of a terminal that is still to come.
+    tee: Option<mpsc::Sender<Chunk>>,
 }
 
 impl Output {
-    /// Opens the log of one start and begins to copy into it what comes out of the returned ends. The logs of the
-    /// last starts stay, for `logs --previous` and for whoever looks into a container that keeps failing.
+    /// Opens the log of one start and begins to copy into it what the container will write to the returned streams. The
+    /// logs of the last starts stay, for `logs --previous` and for whoever looks into a container that keeps failing.
+    ///
+    /// Nobody attaches to a container: with `stdin` its input is open and silent. A terminal comes with the container,
+    /// see [`Output::attach`].
     pub(crate) fn open(
         dir: &PodDir,
-        container: &str,
+        container: &ContainerSpec,
         restart_count: u32,
         tee: Option<&TeeOut>,
-    ) -> Result<(Self, Ends), EngineError> {
-        make_private_dir(&dir.container_logs(container))?;
+    ) -> Result<(Self, Stdio), EngineError> {
+        let name = &container.name;
+        make_private_dir(&dir.container_logs(name))?;
         if let Some(old) = restart_count.checked_sub(LOGS_KEPT) {
-            forget(&dir.log(container, old));
+            forget(&dir.log(name, old));
         }
-        let path = dir.log(container, restart_count);
+        let path = dir.log(name, restart_count);
         let failed = |source| file_error("open", &path, source);
-        let log = LogWriter::open(&path, DEFAULT_MAX_BYTES).map_err(failed)?;
-        let log = Rc::new(RefCell::new(log));
-        let (ended, _) = watch::channel(false);
-        let tee = tee.map(|tee| tee.source(container, ended.subscribe()));
-        let mut copies = Vec::with_capacity(2);
+        let mut output = Self::log(&path).map_err(failed)?;
+        let tee = tee.map(|tee| tee.source(name, output.ended.subscribe()));
+        if container.tty {
+            output.tee = tee;
+            return Ok((output, Stdio::Terminal));
+        }
+        let stdin = container.stdin.then(silent_input).transpose().map_err(failed)?;
         let mut end = |stream| {
             let (pipe, end) = OutputPipe::new().map_err(failed)?;
-            let mut ended = ended.subscribe();
-            let ended = async move {
-                // A sender that is gone means the end as well.
-                let _ = ended.wait_for(|ended| *ended).await;
-            };
-            let copy = copy(pipe, stream, Rc::clone(&log), tee.clone(), ended);
-            copies.push(tokio::task::spawn_local(copy));
+            output.copy(pipe, stream, tee.clone());
             Ok(end)
         };
-        let ends = Ends {
+        let stdio = Stdio::Descriptors {
+            stdin,
             stdout: end(Stream::Stdout)?,
             stderr: end(Stream::Stderr)?,
         };
-        let output = Self { log, ended, copies };
-        Ok((output, ends))
+        Ok((output, stdio))
+    }
+
+    fn log(path: &Path) -> io::Result<Self> {
+        let log = LogWriter::open(path, DEFAULT_MAX_BYTES)?;
+        let (ended, _) = watch::channel(false);
+        Ok(Self {
+            log: Rc::new(RefCell::new(log)),
+            ended,
+            copies: Vec::with_capacity(2),
+            tee: None,
+        })
+    }
+
+    fn copy(&mut self, pipe: OutputPipe, stream: Stream, tee: Option<mpsc::Sender<Chunk>>) {
+        let mut ended = self.ended.subscribe();
+        let ended = async move {
+            // A sender that is gone means the end as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+        };
+        let copy = copy(pipe, stream, Rc::clone(&self.log), tee, ended);
+        self.copies.push(tokio::task::spawn_local(copy));
+    }
+
+    /// Begins to copy what is written to the container's terminal, all of it as stdout.
+    pub(crate) fn attach(&mut self, master: OwnedFd) -> io::Result<()> {
+        let terminal = OutputPipe::terminal(master)?;
+        let tee = self.tee.take();
+        self.copy(terminal, Stream::Stdout, tee);
+        Ok(())
     }
 
     /// Goes on with the log of a container whose supervisor died, from the pipes that its init has as stdout and
     /// stderr: what it wrote since then is in them, and a full pipe would hold up its end. Whatever else init has there
-    /// by now is left alone.
+    /// by now is left alone; a terminal has hung up with the supervisor.
     pub(crate) fn adopt(
         dir: &PodDir,
         container: &str,
@@ -94,22 +120,13 @@ impl Output {
     ) -> Result<Self, EngineError> {
         let path = dir.log(container, restart_count);
         let failed = |source| file_error("open", &path, source);
-        let log = LogWriter::open(&path, DEFAULT_MAX_BYTES).map_err(failed)?;
-        let log = Rc::new(RefCell::new(log));
-        let (ended, _) = watch::channel(false);
-        let mut copies = Vec::with_capacity(2);
+        let mut output = Self::log(&path).map_err(failed)?;
         for (number, stream) in [(1, Stream::Stdout), (2, Stream::Stderr)] {
-            let Some(pipe) = reopen(init, number).map_err(failed)? else {
-                continue;
-            };
-            let mut ended = ended.subscribe();
-            let ended = async move {
-                let _ = ended.wait_for(|ended| *ended).await;
-            };
-            let copy = copy(pipe, stream, Rc::clone(&log), None, ended);
-            copies.push(tokio::task::spawn_local(copy));
+            if let Some(pipe) = reopen(init, number).map_err(failed)? {
+                output.copy(pipe, stream, None);
+            }
         }
-        Ok(Self { log, ended, copies })
+        Ok(output)
     }
 
     /// The container is dead: what is in the pipes is all that is left.
@@ -192,4 +209,80 @@ pub(crate) fn tail(log: &Path) -> String {
     }
     let from = text.len().saturating_sub(FALLBACK_BYTES);
     String::from_utf8_lossy(&text[from..]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use tenure_spec::manifest::{Origin, load};
+
+    use super::*;
+    use crate::store::Store;
+    use crate::testing::terminal;
+
+    /// One container of a manifest with these fields.
+    fn container(fields: &str) -> ContainerSpec {
+        let text = format!(
+            "{{kind: Pod, apiVersion: v1, metadata: {{name: p}}, spec: {{containers: [{{name: a, image: bundle:b, {fields}}}]}}}}"
+        );
+        let origin = Origin {
+            file: "pod.yaml".into(),
+            dir: "/".into(),
+        };
+        load(text.as_bytes(), &origin).unwrap().pod.containers.remove(0)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, test);
+    }
+
+    #[test]
+    fn the_input_is_open_only_where_the_manifest_says_so() {
+        run(async {
+            let root = tempfile::tempdir().unwrap();
+            let claim = Store::new(root.path()).claim("p").unwrap();
+            for (fields, open) in [("stdin: true", true), ("stdin: false", false), ("", false)] {
+                let (_output, stdio) = Output::open(claim.dir(), &container(fields), 0, None).unwrap();
+                assert!(
+                    matches!(stdio, Stdio::Descriptors { stdin, .. } if stdin.is_some() == open),
+                    "{fields}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn all_that_was_written_to_a_terminal_is_in_the_log_as_stdout() {
+        run(async {
+            let root = tempfile::tempdir().unwrap();
+            let claim = Store::new(root.path()).claim("p").unwrap();
+            let spec = container("tty: true, stdin: true");
+            let (mut output, stdio) = Output::open(claim.dir(), &spec, 0, None).unwrap();
+            assert!(matches!(stdio, Stdio::Terminal));
+            let (master, slave) = terminal();
+            output.attach(master).unwrap();
+            // An orphan holds the terminal for ever.
+            let orphan = slave.try_clone().unwrap();
+            for line in 0..200 {
+                writeln!(File::from(slave.try_clone().unwrap()), "line {line}").unwrap();
+                tokio::task::yield_now().await;
+            }
+            output.end();
+            output.drained().await;
+            drop(orphan);
+            let mut log = LogReader::open(&claim.dir().log("a", 0), None).unwrap();
+            let mut text = String::new();
+            while let Some(entry) = log.next_entry().unwrap() {
+                assert_eq!(entry.stream, Stream::Stdout);
+                text.push_str(&String::from_utf8(entry.text).unwrap());
+                text.push_str(if entry.partial { "" } else { "\n" });
+            }
+            let expected: String = (0..200).map(|line| format!("line {line}\r\n")).collect();
+            assert_eq!(text, expected);
+        });
+    }
 }

@@ -28,7 +28,7 @@ use crate::error::{EngineError, line};
 use crate::hooks::{self, HookContext};
 use crate::host::{no_handler, no_probe, refused, signal, wait};
 use crate::oci::cli::CliRuntime;
-use crate::oci::{CreateRequest, OciRuntime, RuntimeLocation};
+use crate::oci::{CreateRequest, OciRuntime, RuntimeLocation, Stdio};
 use crate::publish::Publisher;
 use crate::sandbox::signal::number;
 use crate::supervision::Supervision;
@@ -215,9 +215,11 @@ impl<R: OciRuntime> Single<R> {
         let request = CreateRequest {
             id: self.id.clone(),
             bundle: self.bundle.clone(),
-            stdin: Some(own(io::stdin().as_fd().try_clone_to_owned())?),
-            stdout: own(io::stdout().as_fd().try_clone_to_owned())?,
-            stderr: own(io::stderr().as_fd().try_clone_to_owned())?,
+            stdio: Stdio::Descriptors {
+                stdin: Some(own(io::stdin().as_fd().try_clone_to_owned())?),
+                stdout: own(io::stdout().as_fd().try_clone_to_owned())?,
+                stderr: own(io::stderr().as_fd().try_clone_to_owned())?,
+            },
         };
         let created = self
             .runtime

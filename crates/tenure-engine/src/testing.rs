@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use tenure_lifecycle::PodPlan;
@@ -15,7 +16,7 @@ use tenure_supervise::process::{Spawn, start_time};
 
 use crate::launch::PodOptions;
 use crate::oci::{
-    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation,
+    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation, Stdio,
 };
 use crate::store::{ContainerStage, Launched, PodDir, write_json};
 
@@ -103,6 +104,16 @@ impl FakeRuntime {
     }
 }
 
+/// A terminal's two ends: master and slave.
+pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    unlockpt(&master).unwrap();
+    let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
+    (master, slave)
+}
+
 impl OciRuntime for FakeRuntime {
     async fn create(&self, request: CreateRequest) -> Result<CreatedContainer, OciError> {
         let id = request.id;
@@ -119,12 +130,19 @@ impl OciRuntime for FakeRuntime {
         let config: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let args = config["process"]["args"].as_array().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
+        let (terminal, stdout, stderr) = match request.stdio {
+            Stdio::Descriptors { stdout, stderr, .. } => (None, stdout, stderr),
+            Stdio::Terminal => {
+                let (master, slave) = terminal();
+                (Some(master), slave.try_clone().unwrap(), slave)
+            }
+        };
         let child = Spawn::new(Path::new("/bin/sh"))
             .args(["-c", "read go || exec sleep 1000; exec \"$@\"", "init"])
             .args(args.iter().map(|arg| arg.as_str().unwrap()))
             .stdin(reader.into())
-            .stdout(request.stdout)
-            .stderr(request.stderr)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap();
         fs::write(home.join("pid"), child.pid.to_string()).unwrap();
@@ -134,6 +152,7 @@ impl OciRuntime for FakeRuntime {
             pid: child.pid,
             start_time: start_time(child.pid).unwrap(),
             pidfd: child.pidfd,
+            terminal,
         })
     }
 

@@ -192,6 +192,30 @@ fn a_manifest_that_overrides_everything_makes_this_config() {
 }
 
 #[test]
+fn a_terminal_has_a_size_even_where_the_bundle_gives_none() {
+    for (bundles, expected) in [
+        (json!(null), json!({"height": 24, "width": 80})),
+        (
+            json!({"height": 0, "width": 0}),
+            json!({"height": 24, "width": 80}),
+        ),
+        (
+            json!({"height": 50, "width": 132}),
+            json!({"height": 50, "width": 132}),
+        ),
+    ] {
+        let mut base = base();
+        base["process"]["consoleSize"] = bundles;
+        let process = |fields| {
+            let pod = pod("", fields);
+            config(&base, &pod.containers[0], &pod, &placement()).unwrap()["process"].clone()
+        };
+        assert_eq!(process("tty: true")["consoleSize"], expected);
+        assert_eq!(process("tty: false").get("consoleSize"), None);
+    }
+}
+
+#[test]
 fn command_and_args_replace_as_in_kubernetes() {
     for (fields, args) in [
         ("", json!(["/bin/server", "-x", "$(NOT_EXPANDED)"])),

@@ -8,6 +8,7 @@
 //!
 //!  stdio::OutputPipe ──▶ stdio::copy ──▶ log::LogWriter ──▶ NAME.log ──▶ log::LogReader
 //!                              └─▶ tee
+//!  terminal::ConsoleSocket   where a runtime sends a terminal's master, which stdio then reads
 //!  cgroup::Cgroup   namespaces, netns   mount   watch::FileWatch   atomic      the kernel's objects and files
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod signal;
 pub mod stdio;
 pub mod subreaper;
 mod sys;
+pub mod terminal;
 pub mod watch;
 
 /// How a process ended. Code and signal are kept apart: 128 + n is for the last line of `main`.

@@ -5,16 +5,13 @@
 //! our stdout ◀──────────────────────── pty master
 //! ```
 
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::termios::{OptionalActions, Termios};
 
 /// How much is copied at once.
@@ -34,40 +31,6 @@ pub(crate) fn console_pair() -> io::Result<(OwnedFd, OwnedFd)> {
         None,
     )?;
     Ok((ours, theirs))
-}
-
-/// Takes the master that a runtime has sent.
-///
-/// # Errors
-/// When the other end was closed without sending one.
-pub(crate) fn receive_master(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let mut name = [0; 4096];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut buffers = [IoSliceMut::new(&mut name)];
-    retry(|| rustix::net::recvmsg(socket, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC))?;
-    let descriptors = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    descriptors.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal was not sent"))
-}
-
-/// Sends a terminal's master, named `name`, as runtimes do.
-#[cfg(test)]
-fn send_master(socket: BorrowedFd<'_>, master: BorrowedFd<'_>) -> io::Result<()> {
-    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [master];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    rustix::net::sendmsg(
-        socket,
-        &[io::IoSlice::new(b"/dev/ptmx")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
-    Ok(())
 }
 
 /// Repeats a call that a signal interrupted.
@@ -282,25 +245,6 @@ fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_master_sent_over_the_pair_is_received() {
-        let (ours, theirs) = console_pair().unwrap();
-        let file = tempfile::tempfile().unwrap();
-        send_master(theirs.as_fd(), file.as_fd()).unwrap();
-        let received = receive_master(ours.as_fd()).unwrap();
-        let same = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).unwrap().st_ino;
-        assert_eq!(same(received.as_fd()), same(file.as_fd()));
-        let flags = rustix::io::fcntl_getfd(&received).unwrap();
-        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-    }
-
-    #[test]
-    fn a_pair_that_is_closed_without_a_master_is_an_error() {
-        let (ours, theirs) = console_pair().unwrap();
-        drop(theirs);
-        assert!(receive_master(ours.as_fd()).is_err());
-    }
 
     /// A pseudo-terminal: its master and its slave, which is raw so that bytes come as they are sent.
     #[allow(clippy::unwrap_used)]

@@ -9,7 +9,7 @@ use crate::oci::OciError;
 pub(crate) fn refused(error: &OciError) -> StartFailure {
     let message = match error {
         OciError::Refused { message, .. } => message.clone(),
-        OciError::Spawn { .. } | OciError::Process { .. } => line(error),
+        OciError::Spawn { .. } | OciError::Terminal { .. } | OciError::Process { .. } => line(error),
     };
     StartFailure::Runtime { message }
 }

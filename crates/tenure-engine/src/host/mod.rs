@@ -35,7 +35,7 @@ use crate::error::{EngineError, line};
 use crate::hooks;
 use crate::oci::{CreateRequest, CreatedContainer, OciRuntime};
 use crate::offload::offload;
-use crate::output::{self, Ends, Output};
+use crate::output::{self, Output};
 use crate::sandbox::{Sandbox, bundle, files};
 use crate::store::{ContainerRecord, ContainerStage, PodDir, ProcessId, SandboxStage};
 use crate::tee::TeeOut;
@@ -129,7 +129,7 @@ impl<R: OciRuntime> Host<R> {
             None => bundle::prepare(&self.dir, spec).map_err(bundle::runtime_failure)?,
         };
         let bundle = bundle::complete(&self.dir, &self.spec, spec, &self.known, layer)?;
-        let (output, ends) = Output::open(&self.dir, &spec.name, restart_count, self.tee.as_ref())
+        let (output, stdio) = Output::open(&self.dir, spec, restart_count, self.tee.as_ref())
             .map_err(bundle::runtime_failure)?;
         let id = self.dir.container_id(&spec.name, restart_count);
         {
@@ -153,34 +153,42 @@ impl<R: OciRuntime> Host<R> {
             );
         });
         announced.map_err(bundle::runtime_failure)?;
-        let Ends { stdout, stderr } = ends;
         let request = CreateRequest {
             id,
             bundle: bundle.path,
-            stdin: None,
-            stdout,
-            stderr,
+            stdio,
         };
         // While the runtime works, the next container's layer is made.
         let (created, ()) = tokio::join!(self.runtime.create(request), async {
             self.prepare(ContainerIndex(index.0 + 1));
         });
         let created = created.map_err(|error| refused(&error))?;
-        self.created(index, slot, created);
-        Ok(())
+        self.created(index, slot, created)
     }
 
-    fn created(&self, index: ContainerIndex, slot: &RefCell<Slot>, created: CreatedContainer) {
+    fn created(
+        &self,
+        index: ContainerIndex,
+        slot: &RefCell<Slot>,
+        created: CreatedContainer,
+    ) -> Result<(), StartFailure> {
         let init = ProcessId {
             pid: created.pid,
             start_time: created.start_time,
         };
-        slot.borrow_mut().init = Some(Rc::new(created.pidfd));
         self.record.borrow_mut().note(|record| {
             if let Some(container) = record.containers.get_mut(&index.0) {
                 container.init = Some(init);
             }
         });
+        let mut slot = slot.borrow_mut();
+        slot.init = Some(Rc::new(created.pidfd));
+        match (slot.output.as_mut(), created.terminal) {
+            (Some(output), Some(master)) => output.attach(master).map_err(|error| StartFailure::Runtime {
+                message: format!("cannot read the container's terminal: {error}"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the layer of a container ahead of its first create. A failure shows when its turn comes.

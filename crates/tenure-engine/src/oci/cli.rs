@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  create ─▶ RUNTIME create --pid-file F ID   its stdio is the container's; init is left to us by our subreaper
+//!            ... --console-socket S ...       or a terminal is, whose master it sends to us
 //!  start, kill, delete ─▶ RUNTIME start ID    its stderr is kept for its last word
 //!  exec ─▶ RUNTIME exec --pid-file F -- ID ARGV   runs as long as the program, ends with the program's status
 //! ```
@@ -20,11 +21,12 @@ use tenure_supervise::ProcessExit;
 use tenure_supervise::pidfd::PidFd;
 use tenure_supervise::process::{self, Child, Spawn};
 use tenure_supervise::subreaper;
+use tenure_supervise::terminal::ConsoleSocket;
 use tenure_supervise::watch::FileWatch;
 
 use super::message;
 use super::{
-    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation,
+    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation, Stdio,
 };
 
 /// Runs `<binary> --root ROOT ...` for every operation: tenure, runc or crun.
@@ -70,6 +72,7 @@ impl CliRuntime {
             program: self.location.binary.clone(),
             log: self.scratch.join(format!("{stem}.log")),
             pid_file: self.scratch.join(format!("{stem}.pid")),
+            console: self.scratch.join(format!("{stem}.tty")),
         };
         // Of a process that had our pid.
         operation.remove_files();
@@ -122,11 +125,27 @@ impl OciRuntime for CliRuntime {
     async fn create(&self, request: CreateRequest) -> Result<CreatedContainer, OciError> {
         let operation = self.operation("create", &request.id);
         let mut spawn = self.spawn(&operation).arg("--bundle").arg(&request.bundle);
-        spawn = spawn.arg("--pid-file").arg(&operation.pid_file).arg(&request.id);
-        if let Some(stdin) = request.stdin {
-            spawn = spawn.stdin(stdin);
-        }
-        spawn = spawn.stdout(request.stdout).stderr(request.stderr);
+        spawn = spawn.arg("--pid-file").arg(&operation.pid_file);
+        let console = match request.stdio {
+            Stdio::Descriptors {
+                stdin,
+                stdout,
+                stderr,
+            } => {
+                if let Some(stdin) = stdin {
+                    spawn = spawn.stdin(stdin);
+                }
+                spawn = spawn.stdout(stdout).stderr(stderr);
+                None
+            }
+            Stdio::Terminal => {
+                let console = ConsoleSocket::listen(&operation.console);
+                let console = console.map_err(|error| operation.cannot_run(error))?;
+                spawn = spawn.arg("--console-socket").arg(console.name());
+                Some(console)
+            }
+        };
+        spawn = spawn.arg(&request.id);
         // Init is ours from its creator's end on, and may end at once: its status must wait for us.
         let hold = subreaper::hold();
         let child = spawn.spawn().map_err(|error| operation.cannot_run(error))?;
@@ -134,6 +153,10 @@ impl OciRuntime for CliRuntime {
         if status != ProcessExit::Code(0) {
             return Err(operation.refused(status, ""));
         }
+        let terminal = match console.map(ConsoleSocket::take) {
+            Some(taken) => Some(taken.map_err(|error| operation.has_no_terminal(error))?),
+            None => None,
+        };
         let created = operation.read_pid().and_then(|pid| {
             // Not reaped, as only we could, so the pid is still its.
             let pidfd = PidFd::open(pid)?;
@@ -142,6 +165,7 @@ impl OciRuntime for CliRuntime {
                 pid,
                 start_time,
                 pidfd,
+                terminal,
             })
         });
         drop(hold);
@@ -248,6 +272,7 @@ struct Operation<'a> {
     program: PathBuf,
     log: PathBuf,
     pid_file: PathBuf,
+    console: PathBuf,
 }
 
 impl Operation<'_> {
@@ -276,6 +301,13 @@ impl Operation<'_> {
         }
     }
 
+    fn has_no_terminal(&self, source: io::Error) -> OciError {
+        OciError::Terminal {
+            id: self.id.to_owned(),
+            source,
+        }
+    }
+
     fn refused(&self, status: ProcessExit, stderr: &str) -> OciError {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let (code, end) = match status {
@@ -298,7 +330,7 @@ impl Operation<'_> {
     }
 
     fn remove_files(&self) {
-        for file in [&self.log, &self.pid_file] {
+        for file in [&self.log, &self.pid_file, &self.console] {
             remove(file);
         }
     }

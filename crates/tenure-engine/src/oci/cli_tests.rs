@@ -21,6 +21,7 @@ use super::*;
 /// A bundle, a runtime with a root of its own, and files for the output.
 struct Bed {
     directory: tempfile::TempDir,
+    location: RuntimeLocation,
     runtime: CliRuntime,
     id: String,
 }
@@ -66,7 +67,8 @@ impl Bed {
         let scratch = directory.path().join("scratch");
         fs::create_dir(&scratch).unwrap();
         Some(Self {
-            runtime: CliRuntime::new(location, scratch),
+            runtime: CliRuntime::new(location.clone(), scratch),
+            location,
             directory,
             id,
         })
@@ -86,9 +88,32 @@ impl Bed {
         let request = CreateRequest {
             id: self.id.clone(),
             bundle: self.directory.path().join("bundle"),
-            stdin: None,
-            stdout: self.output().into(),
-            stderr: self.output().into(),
+            stdio: Stdio::Descriptors {
+                stdin: None,
+                stdout: self.output().into(),
+                stderr: self.output().into(),
+            },
+        };
+        self.runtime.create(request).await
+    }
+
+    /// Has the container run on a terminal, and hands the terminal's master out.
+    async fn create_with_terminal(&self) -> Result<CreatedContainer, OciError> {
+        let bundle = self.directory.path().join("bundle");
+        let path = bundle.join("config.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["process"]["terminal"] = true.into();
+        config["process"]["consoleSize"] = json!({ "height": 24, "width": 80 });
+        let devpts = json!({
+            "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+            "options": ["newinstance", "ptmxmode=0666", "mode=0620"],
+        });
+        config["mounts"].as_array_mut().unwrap().push(devpts);
+        fs::write(path, config.to_string()).unwrap();
+        let request = CreateRequest {
+            id: self.id.clone(),
+            bundle,
+            stdio: Stdio::Terminal,
         };
         self.runtime.create(request).await
     }
@@ -121,7 +146,7 @@ fn write_bundle(bundle: &Path, arguments: &[&str], id: &str) {
         fs::create_dir(bundle.join("rootfs").join(folder)).unwrap();
     }
     fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-    for name in ["sh", "sleep", "echo", "cat", "true", "-dash"] {
+    for name in ["sh", "sleep", "echo", "cat", "true", "stty", "-dash"] {
         symlink("busybox", bin.join(name)).unwrap();
     }
     fs::remove_file(bin.join("-dash")).unwrap();
@@ -161,6 +186,42 @@ fn a_container_is_created_started_waited_for_and_deleted() {
         assert_eq!(bed.said(), "out\nerr\n");
         bed.runtime.delete(&bed.id).await.unwrap();
         bed.runtime.delete(&bed.id).await.unwrap();
+        assert!(bed.scratch_is_empty());
+    });
+}
+
+#[test]
+fn a_terminals_master_comes_with_the_container_however_long_the_scratch_folders_name_is() {
+    let script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo three; stty size";
+    let Some(mut bed) = Bed::new("terminal", script) else {
+        return;
+    };
+    let scratch = bed.directory.path().join("s".repeat(120));
+    fs::create_dir(&scratch).unwrap();
+    bed.runtime = CliRuntime::new(bed.location.clone(), scratch.clone());
+    block_on(async {
+        let created = bed.create_with_terminal().await.unwrap();
+        assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+        let mut terminal = tenure_supervise::stdio::OutputPipe::terminal(created.terminal.unwrap()).unwrap();
+        bed.runtime.start(&bed.id).await.unwrap();
+        assert_eq!(created.pidfd.wait().await.unwrap(), ProcessExit::Code(0));
+        let mut said = [0; 64];
+        let count = terminal.read(&mut said).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&said[..count]), "three\r\n24 80\r\n");
+    });
+}
+
+#[test]
+fn a_runtime_that_sends_no_terminal_is_told_of() {
+    let Some(mut bed) = Bed::new("unsent", "true") else {
+        return;
+    };
+    bed.location.binary = "/bin/true".into();
+    let scratch = bed.directory.path().join("scratch");
+    bed.runtime = CliRuntime::new(bed.location.clone(), scratch);
+    block_on(async {
+        let missing = bed.create_with_terminal().await.unwrap_err();
+        assert!(matches!(missing, OciError::Terminal { .. }), "{missing}");
         assert!(bed.scratch_is_empty());
     });
 }

@@ -44,12 +44,24 @@ pub struct CreateRequest {
     pub id: String,
     /// The bundle: a folder with config.json.
     pub bundle: PathBuf,
-    /// The container's stdin; `None` is /dev/null.
-    pub stdin: Option<OwnedFd>,
-    /// The container's stdout.
-    pub stdout: OwnedFd,
-    /// The container's stderr.
-    pub stderr: OwnedFd,
+    /// The container's standard streams.
+    pub stdio: Stdio,
+}
+
+/// What a container has as its standard streams.
+#[derive(Debug)]
+pub enum Stdio {
+    /// These descriptors; `process.terminal` must be false.
+    Descriptors {
+        /// `None` is /dev/null.
+        stdin: Option<OwnedFd>,
+        /// The container's stdout.
+        stdout: OwnedFd,
+        /// The container's stderr.
+        stderr: OwnedFd,
+    },
+    /// A terminal that the runtime makes, as `process.terminal` must ask for.
+    Terminal,
 }
 
 /// What [`OciRuntime::create`] gives.
@@ -61,6 +73,8 @@ pub struct CreatedContainer {
     pub start_time: u64,
     /// Init itself. Our child, as we are its subreaper.
     pub pidfd: PidFd,
+    /// The master of its terminal, if one was asked for.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// Arguments of [`OciRuntime::exec`].
@@ -107,6 +121,15 @@ pub enum OciError {
         message: String,
         /// The runtime's exit code, 255 if it was killed.
         code: u8,
+    },
+    /// The container is there, but not the terminal that was asked for.
+    #[error("create of {id}: no terminal came from the runtime")]
+    Terminal {
+        /// The container.
+        id: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The operation went through, but the process it left could not be taken hold of.
     #[error("{operation} of {id}: cannot watch its process")]

@@ -30,8 +30,15 @@ impl Overlay<'_> {
         }
         process.entry("cwd").or_insert_with(|| json!("/"));
         process.insert("terminal".into(), tty.into());
+        let has_size = process.get("consoleSize").is_some_and(|size| {
+            let side = |key: &str| size.get(key).and_then(Value::as_u64).unwrap_or(0);
+            side("height") > 0 && side("width") > 0
+        });
         if !tty {
             process.remove("consoleSize");
+        } else if !has_size {
+            // Nobody looks at it who had a window: what programs take for a terminal's usual size.
+            process.insert("consoleSize".into(), json!({"height": 24, "width": 80}));
         }
         Ok(())
     }

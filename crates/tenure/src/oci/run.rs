@@ -10,6 +10,7 @@ use tenure_engine::single::{SingleLaunch, run_single};
 use tenure_lifecycle::ExitStatus;
 use tenure_runtime::{ContainerId, CreateRequest, Runtime};
 use tenure_spec::annotations::ManagedLifecycle;
+use tenure_supervise::terminal::receive_master;
 
 use super::create::ContainerOptions;
 use super::foreground::{self, Signals};
@@ -113,7 +114,7 @@ fn unwatched(runtime: &Runtime, id: &ContainerId, error: io::Error) -> CommandEr
 
 /// Takes the terminal that the runtime has sent over `socket` and joins it to ours.
 pub(super) fn join_terminal(socket: &OwnedFd) -> io::Result<Relay> {
-    Relay::new(terminal::receive_master(socket.as_fd())?)
+    Relay::new(receive_master(socket.as_fd())?)
 }
 
 /// Runs the container under the lifecycle that its annotations ask for.

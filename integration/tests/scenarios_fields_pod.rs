@@ -1,0 +1,153 @@
+//! What a pod gives to its containers: standard input and terminal, resources, names and name servers
+//! (lifecycle-semantics 8).
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use tenure_integration::{
+    AWAIT_READY, Container, Host, Manifest, Outcome, RunningPod, STAY, exec, host, run, shell,
+};
+
+fn one(app: Container) -> Manifest {
+    Manifest::new().grace(1).app(app)
+}
+
+/// Runs a pod of one app to its end and gives what the app wrote.
+#[track_caller]
+fn output_of(host: &Host, manifest: &Manifest) -> Vec<String> {
+    let pod = host.start(manifest);
+    pod.finish().ok();
+    pod.log("app")
+}
+
+#[test]
+fn standard_input_is_empty_unless_it_is_asked_for_and_then_it_stays_open() {
+    let Some(host) = host("stdin") else { return };
+    let without = output_of(&host, &one(shell("app", "cat; readlink /proc/self/fd/0")));
+    assert_eq!(without, ["/dev/null"]);
+    // Nothing ever comes, not the end of it either: the time is up first.
+    let script = "exec 2>/dev/null; timeout 0.5 cat; echo cat $?; echo ready; cat; echo ended";
+    let pod = host.start(&one(shell("app", script)
+        .set("stdin", true)
+        .set("stdinOnce", true)));
+    pod.until_wrote("app", "ready");
+    pod.stop(&[]).outcome.ok();
+    pod.finish();
+    assert_eq!(pod.log("app"), ["cat 143", "ready"]);
+}
+
+#[test]
+fn a_container_has_a_terminal_of_its_own_whose_lines_are_in_its_log() {
+    let Some(host) = host("tty") else { return };
+    let script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminal; stty size; echo $TERM; tty; echo err >&2; \
+                  : >/dev/tty && echo controlling; seq 2000; printf 'last words'";
+    let app = shell("app", script).set("tty", true);
+    let pod = host.start(&one(app));
+    let shown = pod.finish().ok();
+    let log = pod.log_of("app", 0);
+    assert!(log.iter().all(|line| line.stream == "stdout"), "{log:?}");
+    let mut expected: Vec<String> = ["terminal", "24 80", "xterm", "/dev/pts/0", "err", "controlling"]
+        .map(|line| format!("{line}\r"))
+        .into();
+    expected.extend((1..=2000).map(|number| format!("{number}\r")));
+    expected.push("last words".into());
+    assert_eq!(pod.log("app"), expected);
+    assert_eq!(shown.stdout, expected.join("\n"));
+    assert_eq!(shown.stderr, "");
+}
+
+#[test]
+fn a_terminal_that_is_closed_and_opened_again_is_still_read() {
+    let Some(host) = host("ttyagain") else { return };
+    let script = "exec 0</dev/null 1>/dev/null 2>/dev/null; (: >/dev/null); sleep 0.2; echo again >/dev/console; \
+                  exec 1>/dev/console; echo and again";
+    let lines = output_of(&host, &one(shell("app", script).set("tty", true)));
+    assert_eq!(lines, ["again\r", "and again\r"]);
+}
+
+#[test]
+fn handlers_and_probes_of_a_container_with_a_terminal_have_none() {
+    let Some(host) = host("ttyhooks") else { return };
+    let mut probe = exec("[ -t 1 ] || [ -e /tmp/ready ]");
+    probe["periodSeconds"] = 1.into();
+    let say =
+        format!("{AWAIT_READY}; [ -t 1 ] && echo on-terminal >/proc/1/fd/1 || echo plain >/proc/1/fd/1");
+    let app = shell("app", STAY)
+        .set("tty", true)
+        .set("stdin", true)
+        .set("readinessProbe", probe)
+        .post_start(exec(&say))
+        .pre_stop(exec(&say));
+    let pod = host.start(&one(app));
+    pod.until_status("readiness", |status| {
+        let conditions = status.conditions.iter().flatten();
+        conditions
+            .into_iter()
+            .any(|it| it.type_ == "Ready" && it.status == "True")
+    });
+    on_a_terminal(&pod);
+    pod.stop(&[]).outcome.ok();
+    pod.finish();
+    assert_eq!(pod.log("app"), ["ready\r", "plain\r", "plain\r"]);
+}
+
+/// `exec -it` from a terminal into the app: what is typed comes, and both sides are terminals.
+#[track_caller]
+fn on_a_terminal(pod: &RunningPod<'_>) {
+    let host = pod.host;
+    let inner = host.tenure(&["pod", "exec", &pod.name, "-i", "-t", "--", "/bin/sh", "-c"]);
+    let words = inner.get_args().map(|word| word.to_str().unwrap());
+    let line: Vec<&str> = std::iter::once(inner.get_program().to_str().unwrap())
+        .chain(words)
+        .collect();
+    let program = "read word; [ -t 0 ] && [ -t 1 ] && echo got-$word; exit 7";
+    let mut command = Command::new("script");
+    command
+        .args([
+            "-q",
+            "-e",
+            "-c",
+            &format!("{} '{program}'", line.join(" ")),
+            "/dev/null",
+        ])
+        .env("TENURE_ROOT", host.root())
+        .stdin(typed("hello\n"));
+    let outcome: Outcome = run(&mut command, Duration::from_secs(30)).expect_code(7);
+    assert!(outcome.stdout.contains("got-hello"), "{outcome}");
+}
+
+/// A pipe that holds this text.
+fn typed(text: &str) -> Stdio {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, text.as_bytes()).unwrap();
+    reader.into()
+}
+
+#[test]
+fn a_terminal_works_at_every_start_and_beside_containers_without_one() {
+    let Some(host) = host("ttyagain2") else { return };
+    let count = "n=$(cat /v/n 2>/dev/null || echo 0); echo $((n+1)) >/v/n; echo start $n; [ $n -ge 1 ]";
+    let manifest = one(shell("app", count).set("tty", true).mount("v", "/v"))
+        .app(shell("plain", "[ -t 1 ] || echo no terminal"))
+        .init(shell("init", "[ -t 1 ] && echo init").set("tty", true))
+        .restart_policy("OnFailure")
+        .volume(json!({ "name": "v", "emptyDir": {} }));
+    let pod = host.start(&manifest);
+    let shown = pod.finish().ok();
+    for number in 0..2 {
+        let lines: Vec<_> = pod
+            .log_of("app", number)
+            .into_iter()
+            .map(|line| line.text)
+            .collect();
+        assert_eq!(lines, [format!("start {number}\r")]);
+        assert!(
+            shown.stdout.contains(&format!("app | start {number}\r\n")),
+            "{shown}"
+        );
+    }
+    assert_eq!(pod.log("plain"), ["no terminal"]);
+    assert_eq!(pod.log("init"), ["init\r"]);
+}
