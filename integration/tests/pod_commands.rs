@@ -2,7 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -462,4 +462,36 @@ fn output_that_nobody_reads_does_not_stop_the_pod() {
     child.wait().unwrap();
     let logs = host.run(&["pod", "logs", &name, "--tail", "1"]).ok();
     assert!(logs.stdout.contains("end"), "{logs}");
+}
+
+#[test]
+fn a_foreground_run_on_a_terminal_shows_what_each_container_waits_for_in_place() {
+    let Some(host) = host("inplace") else { return };
+    let manifest = Manifest::new()
+        .init(shell("prepare", "sleep 2; echo prepared"))
+        .app(shell("app", "echo served; exit 3"));
+    let (name, path) = host.write(&manifest);
+    host.remember(&name);
+    let command = host.tenure(&host.pod_run(&[path.to_str().unwrap()]));
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .collect();
+    let line = words.join(" ".as_ref());
+    let mut terminal = Command::new("script");
+    terminal
+        .args([
+            "-qec",
+            &format!("stty rows 33 cols 77; {}", line.to_str().unwrap()),
+            "/dev/null",
+        ])
+        .envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))))
+        .env("TERM", "xterm");
+    let shown = run(&mut terminal, Duration::from_secs(60)).expect_code(3).stdout;
+    let has = |text: &str| assert!(shown.contains(text), "no {text:?} in {shown:?}");
+    has("Pending, init 1/1\r\n  prepare  running for 1s\r\n  app      waits for init 1/1 (prepare)\r\n");
+    // Drawn over: up by the frame's lines, and cleared from there.
+    has("\r\x1b[3A\x1b[Jprepare | prepared\r\n");
+    has("app | served\r\n");
+    let end = "Failed\r\n  prepare  done\r\n  app      Error 3\r\n";
+    assert!(shown.ends_with(end), "{shown:?}");
 }

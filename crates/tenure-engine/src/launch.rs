@@ -20,6 +20,7 @@ use crate::publish::Publisher;
 use crate::ready::Ready;
 use crate::recover;
 use crate::sandbox::node;
+use crate::screen::Display;
 use crate::store::{Claim, Launched, PodEvent, SandboxStage, Store, write_json};
 use crate::supervision::{Supervision, Watch};
 use crate::tee::TeeOut;
@@ -41,7 +42,7 @@ pub struct PodLaunch {
     pub options: PodOptions,
     /// Foreground: where the containers' lines go besides their logs.
     pub tee: Option<Tee>,
-    /// Called with every event in order, from the loop: must not block for long.
+    /// In the background: called with every event in order, from the loop: must not block for long.
     pub progress: Option<Progress>,
     /// `-d`: a pipe that gets one JSON line, `{"ready":true}` or `{"error":"...","code":125}`, and is closed then.
     pub ready: Option<OwnedFd>,
@@ -72,8 +73,10 @@ pub struct Tee {
     pub prefix: bool,
     /// Gets what containers write to stdout.
     pub stdout: OwnedFd,
-    /// Gets what containers write to stderr.
+    /// Gets what containers write to stderr, and what the display shows.
     pub stderr: OwnedFd,
+    /// Shows the pod's events and state.
+    pub display: Box<dyn Display>,
 }
 
 /// Somebody to call with every event of the pod.
@@ -156,12 +159,15 @@ async fn live(
         },
     )?;
     let names = names(&launch.spec);
-    let publisher = Publisher::open(dir, clock, names, launch.progress)?;
-    let (tee, written) = match launch.tee.map(TeeOut::start).transpose() {
-        Ok(Some((tee, written))) => (Some(tee), Some(written)),
-        Ok(None) => (None, None),
-        Err(source) => return Err(process_error("start the terminal's writer", source)),
-    };
+    let mut publisher = Publisher::open(dir, clock, names, launch.progress)?;
+    let mut tee = None;
+    let mut written = None;
+    if let Some(given) = launch.tee {
+        let (out, to_screen, done) = TeeOut::start(given, clock)
+            .map_err(|source| process_error("start the terminal's writer", source))?;
+        publisher = publisher.with_screen(to_screen);
+        (tee, written) = (Some(out), Some(done));
+    }
     let runtime = Rc::new(CliRuntime::new(launch.runtime, dir.path().to_path_buf()));
     let known = Known {
         node: node::facts(dir.root()),

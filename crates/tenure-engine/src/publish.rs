@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::error::EngineError;
 use crate::launch::Progress;
 use crate::store::{EventLog, PodDir, PodEvent, Published, file_error, rfc3339, write_json};
+use crate::tee::ToScreen;
 
 /// Writes status and events. A disk that refuses them does not stop the pod: it is logged, and tried again next time.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Publisher {
     names: Vec<String>,
     published: Option<PodStatus>,
     progress: Option<Progress>,
+    screen: Option<ToScreen>,
 }
 
 impl Publisher {
@@ -35,6 +37,7 @@ impl Publisher {
             names,
             published: None,
             progress,
+            screen: None,
         })
     }
 
@@ -47,13 +50,23 @@ impl Publisher {
             names,
             published: None,
             progress: None,
+            screen: None,
         }
+    }
+
+    /// Tells a foreground's screen, too.
+    pub(crate) fn with_screen(mut self, screen: ToScreen) -> Self {
+        self.screen = Some(screen);
+        self
     }
 
     /// Publishes a status, if it differs from the last one.
     pub(crate) fn publish(&mut self, status: PodStatus) {
         if self.published.as_ref() == Some(&status) {
             return;
+        }
+        if let Some(screen) = &self.screen {
+            screen.tell(|news| news.status(&status));
         }
         if let Some(dir) = &self.dir {
             let published = Published {
@@ -110,6 +123,9 @@ impl Publisher {
         }
         if let Some(progress) = &mut self.progress {
             (progress.0)(&event);
+        }
+        if let Some(screen) = &self.screen {
+            screen.tell(|news| news.event(&event));
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! copy task ─chunks(bounded)─▶ line task, one a start ─blocks(bounded)─▶ writer thread ─write─▶ stdout, stderr
+//! loop ────────────────────────────news of the pod─────────────────────▶ the same ────────────▶ screen
 //! ```
 //!
 //! A slow terminal stops the writer; then the line tasks; then the copy tasks, and so each container, by its own full
@@ -11,12 +12,17 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tenure_supervise::log::Stream;
 use tenure_supervise::stdio::Chunk;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::launch::Tee;
+use crate::screen::{News, Screen};
 
 /// Blocks on their way to the writer, and chunks on their way to a line task.
 const IN_FLIGHT: usize = 16;
@@ -24,6 +30,8 @@ const IN_FLIGHT: usize = 16;
 const HELD_BYTES: usize = 64 * 1024;
 /// A line that is longer is shown in pieces.
 const LINE_MAX: usize = 16 * 1024;
+/// What the writer takes in before it draws again.
+const BEFORE_DRAWING: usize = 64;
 
 /// Whole lines for one of the two streams.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,48 +40,130 @@ struct Block {
     bytes: Vec<u8>,
 }
 
+/// Something for the writer.
+#[derive(Debug)]
+enum Shown {
+    /// Lines, which take room until they are written.
+    Block(Block, OwnedSemaphorePermit),
+    /// There is something in [`News`].
+    News,
+}
+
 /// The way to the terminal.
 #[derive(Debug)]
 pub(crate) struct TeeOut {
-    blocks: mpsc::Sender<Block>,
+    shown: Sender<Shown>,
+    room: Arc<Semaphore>,
     prefix: bool,
 }
 
 /// Tells when everything has been written.
 pub(crate) type Written = oneshot::Receiver<()>;
 
+/// Tells the writer of the pod.
+#[derive(Debug)]
+pub(crate) struct ToScreen {
+    news: Arc<Mutex<News>>,
+    shown: Sender<Shown>,
+}
+
+impl ToScreen {
+    /// Adds to the news. The writer is woken once for all that it has not looked at.
+    pub(crate) fn tell(&self, note: impl FnOnce(&mut News)) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = news.is_empty();
+        note(&mut news);
+        if is_first {
+            // The writer outlives its senders.
+            let _ = self.shown.send(Shown::News);
+        }
+    }
+}
+
 impl TeeOut {
     /// Starts the writer, which ends after the last sender.
-    pub(crate) fn start(tee: Tee) -> io::Result<(Self, Written)> {
-        let (blocks, receiver) = mpsc::channel(IN_FLIGHT);
+    pub(crate) fn start(tee: Tee, clock: Clock) -> io::Result<(Self, ToScreen, Written)> {
+        let (shown, receiver) = channel();
         let (done, written) = oneshot::channel();
+        let news = Arc::new(Mutex::new(News::default()));
+        let mut writer = Writer {
+            stdout: File::from(tee.stdout),
+            stderr: File::from(tee.stderr.try_clone()?),
+            screen: Screen::new(tee.display, File::from(tee.stderr)),
+            news: Arc::clone(&news),
+            clock,
+        };
         std::thread::Builder::new()
             .name("terminal".into())
             .stack_size(256 * 1024)
             .spawn(move || {
-                write_all(receiver, File::from(tee.stdout), File::from(tee.stderr));
+                writer.write_all(&receiver);
                 // Nobody may wait for it.
                 let _ = done.send(());
             })?;
-        let prefix = tee.prefix;
-        Ok((Self { blocks, prefix }, written))
+        let to_screen = ToScreen {
+            news,
+            shown: shown.clone(),
+        };
+        let out = Self {
+            shown,
+            room: Arc::new(Semaphore::new(IN_FLIGHT)),
+            prefix: tee.prefix,
+        };
+        Ok((out, to_screen, written))
     }
 
     /// Where one start of a container sends what it wrote. Must be called in a `LocalSet`.
     pub(crate) fn source(&self, name: &str, ended: watch::Receiver<bool>) -> mpsc::Sender<Chunk> {
         let (sender, chunks) = mpsc::channel(IN_FLIGHT);
         let lines = Lines::new(self.prefix.then(|| format!("{name} | ")));
-        let blocks = self.blocks.clone();
-        tokio::task::spawn_local(forward(chunks, blocks, lines, ended));
+        let (shown, room) = (self.shown.clone(), Arc::clone(&self.room));
+        tokio::task::spawn_local(forward(chunks, shown, room, lines, ended));
         sender
     }
 }
 
-fn write_all(mut blocks: mpsc::Receiver<Block>, mut stdout: File, mut stderr: File) {
-    while let Some(block) = blocks.blocking_recv() {
+/// What the writer's thread has.
+struct Writer {
+    stdout: File,
+    stderr: File,
+    screen: Screen,
+    news: Arc<Mutex<News>>,
+    clock: Clock,
+}
+
+impl Writer {
+    fn write_all(&mut self, shown: &Receiver<Shown>) {
+        loop {
+            let now = self.clock.now();
+            self.screen.draw(now);
+            let first = match self.screen.changes_at(now) {
+                Some(at) => {
+                    shown.recv_timeout(self.clock.instant(at).saturating_duration_since(Instant::now()))
+                }
+                None => shown.recv().map_err(Into::into),
+            };
+            match first {
+                Ok(first) => self.take(first),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            shown
+                .try_iter()
+                .take(BEFORE_DRAWING)
+                .for_each(|more| self.take(more));
+        }
+    }
+
+    fn take(&mut self, shown: Shown) {
+        let Shown::Block(block, _room) = shown else {
+            let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+            return self.screen.take(news, self.clock.now());
+        };
+        self.screen.make_room(block.bytes.last().copied());
         let target = match block.stream {
-            Stream::Stdout => &mut stdout,
-            Stream::Stderr => &mut stderr,
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
         };
         // A reader that has gone (`| head`) wants no more; the logs have it all.
         if let Err(error) = target.write_all(&block.bytes) {
@@ -84,7 +174,8 @@ fn write_all(mut blocks: mpsc::Receiver<Block>, mut stdout: File, mut stderr: Fi
 
 async fn forward(
     mut chunks: mpsc::Receiver<Chunk>,
-    blocks: mpsc::Sender<Block>,
+    shown: Sender<Shown>,
+    room: Arc<Semaphore>,
     mut lines: Lines,
     mut ended: watch::Receiver<bool>,
 ) {
@@ -95,10 +186,12 @@ async fn forward(
         tokio::select! {
             biased;
             _ = ended.wait_for(|ended| *ended), if !all => all = true,
-            permit = blocks.reserve(), if !lines.ready.is_empty() => match permit {
-                Ok(permit) => if let Some(block) = lines.pop() { permit.send(block) },
-                Err(_) => return,
-            },
+            permit = Arc::clone(&room).acquire_owned(), if !lines.ready.is_empty() => {
+                if let (Ok(permit), Some(block)) = (permit, lines.pop()) {
+                    // The writer outlives its senders.
+                    let _ = shown.send(Shown::Block(block, permit));
+                }
+            }
             chunk = chunks.recv(), if may_read => match chunk {
                 Some(chunk) => lines.push(&chunk),
                 None => {
@@ -245,8 +338,10 @@ mod tests {
                 prefix: true,
                 stdout: writer.try_clone().unwrap().into(),
                 stderr: writer.into(),
+                display: Box::new(crate::screen::NoDisplay),
             };
-            let (out, written) = TeeOut::start(tee).unwrap();
+            let (out, to_screen, written) = TeeOut::start(tee, Clock::start()).unwrap();
+            drop(to_screen);
             let (ended, watch) = watch::channel(false);
             let source = out.source("web", watch);
             drop(out);

@@ -1,5 +1,6 @@
 //! `tenure pod`: one file per command, on `tenure-engine`.
 
+mod board;
 pub(crate) mod delete;
 pub(crate) mod events;
 pub(crate) mod exec;

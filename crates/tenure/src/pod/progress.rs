@@ -1,18 +1,20 @@
-//! Telling a pod's events while it is run: `+0.123s  web  Started  …`.
+//! Showing a pod while it is run: its state in place on a terminal, or its events as lines: `+0.123s  web  Started  …`.
 
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use tenure_engine::PodEvent;
-use tenure_lifecycle::NoticeKind;
+use tenure_engine::{Display, PodEvent};
+use tenure_lifecycle::{NoticeKind, PodPlan, PodStatus, Timestamp};
+use tenure_spec::PodSpec;
 
+use super::board::Board;
 use crate::exit::flatten;
 use crate::output;
 
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Mode {
-    /// Lines when stderr is a terminal
+    /// Each container's state in place when stderr is a terminal, else nothing but what goes wrong
     Auto,
     /// Lines
     Plain,
@@ -31,17 +33,19 @@ const FAILURES: [&str; 7] = [
     "Unhealthy",
 ];
 
-/// Shows events on stderr.
+/// Shows a pod on stderr.
 #[derive(Debug)]
 pub(super) struct Progress {
     pod: String,
     lines: bool,
+    /// What is drawn in place, in the foreground of a terminal.
+    board: Option<Board>,
     begun: Option<jiff::Timestamp>,
 }
 
 impl Progress {
-    /// A display of that kind for that pod.
-    pub(super) fn new(mode: Mode, pod: &str) -> Self {
+    /// For a pod that goes on in the background: lines where somebody may be looking.
+    pub(super) fn of_start(mode: Mode, pod: &str) -> Self {
         Self {
             pod: pod.into(),
             lines: match mode {
@@ -49,17 +53,25 @@ impl Progress {
                 Mode::Plain => true,
                 Mode::None => false,
             },
+            board: None,
             begun: None,
         }
     }
 
-    /// Shows one event.
-    pub(super) fn show(&mut self, event: &PodEvent) {
-        if self.lines {
-            output::say(&self.line(event));
-        } else if let Some(failure) = failure(event) {
-            output::complain(&format!("pod {}: {failure}", self.pod));
+    /// For a pod that runs in the foreground.
+    pub(super) fn of_life(mode: Mode, pod: &PodSpec) -> Self {
+        let shows = Self::of_start(mode, &pod.name);
+        // A terminal that cannot move its cursor says so by this name.
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if mode == Mode::Auto && shows.lines && !is_dumb {
+            let plan = PodPlan::from(pod);
+            let parts = plan.containers.iter().map(|container| container.kind).collect();
+            return Self {
+                board: Some(Board::new(&pod.name, parts)),
+                ..shows
+            };
         }
+        shows
     }
 
     /// Shows one event of a start that may yet fail; what went wrong is given back, to be told with its outcome.
@@ -94,6 +106,41 @@ impl Progress {
     }
 }
 
+impl Display for Progress {
+    fn event(&mut self, event: &PodEvent) -> Option<String> {
+        let is_told = match self.board {
+            // What goes as planned is to be seen in the frame.
+            Some(_) => event.kind == NoticeKind::Warning,
+            None => self.lines,
+        };
+        let line = self.line(event);
+        if is_told {
+            return Some(line);
+        }
+        if self.board.is_some() {
+            return None;
+        }
+        failure(event).map(|failure| format!("tenure: pod {}: {failure}", self.pod))
+    }
+
+    fn status(&mut self, status: PodStatus, now: Timestamp) {
+        if let Some(board) = &mut self.board {
+            board.update(status, now);
+        }
+    }
+
+    fn frame(&self, now: Timestamp) -> Vec<String> {
+        self.board
+            .as_ref()
+            .map(|board| board.lines(now))
+            .unwrap_or_default()
+    }
+
+    fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.board.as_ref().and_then(|board| board.changes_at(now))
+    }
+}
+
 /// What an event tells of a failure, if it is one.
 fn failure(event: &PodEvent) -> Option<String> {
     let is_failure = event.kind == NoticeKind::Warning && FAILURES.contains(&event.reason.as_str());
@@ -120,7 +167,7 @@ mod tests {
 
     #[test]
     fn lines_count_from_the_first_event() {
-        let mut progress = Progress::new(Mode::Plain, "web");
+        let mut progress = Progress::of_start(Mode::Plain, "web");
         let first = event(NoticeKind::Normal, "Created", "2026-01-01T00:00:00.5Z");
         let second = event(NoticeKind::Warning, "Failed", "2026-01-01T00:00:01.623Z");
         assert_eq!(progress.line(&first), "+0.000s  app  Created  Stopping container");

@@ -74,15 +74,13 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
         spec: manifest.pod.clone(),
         sources: manifest.sources.clone(),
     };
-    let mut progress = Progress::new(args.progress, &name);
     if args.detach {
+        let mut progress = Progress::of_start(args.progress, &name);
         return supervise::detach(context, &launch, &mut progress);
     }
-    let tee = tee(&manifest)?;
-    let show = tenure_engine::Progress(Box::new(move |event| progress.show(event)));
+    let tee = tee(&manifest, args.progress)?;
     let code = tenure_engine::run(PodLaunch {
         tee: Some(tee),
-        progress: Some(show),
         ..launch.into()
     });
     code.map(Code).map_err(|error| taken(error, &name))
@@ -99,12 +97,13 @@ fn taken(error: EngineError, name: &str) -> CommandError {
 }
 
 /// Our own stdout and stderr for the containers' lines; named when there is more than one app container or a terminal.
-fn tee(manifest: &Manifest) -> anyhow::Result<Tee> {
+fn tee(manifest: &Manifest, progress: Mode) -> anyhow::Result<Tee> {
     let copying = "cannot copy a descriptor";
     Ok(Tee {
         prefix: manifest.pod.containers.len() > 1 || io::stdout().is_terminal(),
         stdout: io::stdout().as_fd().try_clone_to_owned().context(copying)?,
         stderr: io::stderr().as_fd().try_clone_to_owned().context(copying)?,
+        display: Box::new(Progress::of_life(progress, &manifest.pod)),
     })
 }
 
