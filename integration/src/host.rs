@@ -216,13 +216,16 @@ impl Host {
     /// Runs a pod with `-d`. Gives the pod and what became of the command.
     #[track_caller]
     pub fn detach(&self, manifest: &Manifest) -> (RunningPod<'_>, Outcome) {
+        self.detach_with(&[], manifest)
+    }
+
+    /// The same with further options of `tenure pod run`.
+    #[track_caller]
+    pub fn detach_with(&self, options: &[&str], manifest: &Manifest) -> (RunningPod<'_>, Outcome) {
         let (name, path) = self.write(manifest);
         self.remember(&name);
-        let path = path.to_str().unwrap();
-        let outcome = run(
-            &mut self.tenure(&self.pod_run(&["-d", path])),
-            Duration::from_secs(90),
-        );
+        let rest = [&["-d"], options, &[path.to_str().unwrap()]].concat();
+        let outcome = run(&mut self.tenure(&self.pod_run(&rest)), Duration::from_secs(90));
         (RunningPod::detached(self, name), outcome)
     }
 

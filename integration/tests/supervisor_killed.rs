@@ -68,6 +68,34 @@ fn its_pod_can_be_deleted_by_force() {
 }
 
 #[test]
+fn a_secret_in_a_volume_goes_with_what_is_left_of_its_pod() {
+    let Some(host) = host("sksecret") else { return };
+    let word = host.directory().join("word");
+    fs::write(&word, "hush-hush").unwrap();
+    let option = format!("--secret=keys={}", word.display());
+    let volume = serde_json::json!({ "name": "keys", "secret": { "secretName": "keys" } });
+    for stops_first in [true, false] {
+        let app = ignores_term("app").mount("keys", "/keys");
+        let manifest = Manifest::new().grace(1).app(app).volume(volume.clone());
+        let (pod, outcome) = host.detach_with(&[&option], &manifest);
+        outcome.ok();
+        kill_supervisor(&pod);
+        let volumes = pod.directory().join("volumes");
+        // The container lives on and has its files.
+        assert_eq!(fs::read(volumes.join("keys/word")).unwrap(), b"hush-hush");
+        if stops_first {
+            pod.stop(&[]).outcome.ok();
+            host.assert_nothing_runs();
+            assert!(!volumes.exists(), "the secret is left");
+            host.run(&["pod", "delete", &pod.name]).ok();
+        } else {
+            host.run(&["pod", "delete", "--force", &pod.name]).ok();
+        }
+        host.assert_nothing_is_left();
+    }
+}
+
+#[test]
 fn a_live_container_is_not_deleted_without_force() {
     let Some(host) = host("skref") else { return };
     let (pod, outcome) = host.detach(&manifest());

@@ -19,6 +19,7 @@ pub mod annotations;
 mod capability;
 pub mod container;
 pub mod expand;
+pub mod files;
 pub mod handler;
 pub mod manifest;
 pub mod oci;
@@ -31,6 +32,7 @@ pub mod sources;
 pub mod volume;
 
 pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy, RestartRule};
+pub use files::{FileSource, Files};
 pub use handler::{Handler, HttpGet, PortRef, Scheme};
 pub use pod::PodSpec;
 pub use sources::Sources;

@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod document;
 mod env;
 mod fields;
+mod files;
 mod handler;
 mod identity;
 pub(crate) mod names;
@@ -133,7 +134,7 @@ pub fn load_with(text: &[u8], origin: &Origin, mut sources: Sources) -> Result<M
         .pod(&object, &origin.dir);
         // A source that is wrong has been told: that references to it lead nowhere follows from that.
         if problems.is_empty() {
-            source::check(&pod, &sources, &mut report);
+            source::check(&pod, &object, &sources, &mut report);
         }
         accepted = Some((pod, object));
     }

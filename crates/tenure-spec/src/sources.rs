@@ -161,7 +161,7 @@ impl Sources {
         }
     }
 
-    /// All that a volume holds of an object, by key; nothing when it is absent and may be.
+    /// All that a volume holds of an object, by key; `None` when it is absent and may be.
     ///
     /// # Errors
     /// That it is absent.
@@ -170,14 +170,13 @@ impl Sources {
         kind: SourceKind,
         name: &str,
         optional: bool,
-    ) -> Result<BTreeMap<&str, &[u8]>, String> {
+    ) -> Result<Option<BTreeMap<&str, &[u8]>>, String> {
         let object = self.required(kind, name, optional)?;
-        let all = object
-            .into_iter()
-            .flat_map(|object| object.data.iter().chain(&object.binary));
-        Ok(all
-            .map(|(key, value)| (key.as_str(), value.0.as_slice()))
-            .collect())
+        Ok(object.map(|object| {
+            let all = object.data.iter().chain(&object.binary);
+            all.map(|(key, value)| (key.as_str(), value.0.as_slice()))
+                .collect()
+        }))
     }
 
     /// The value of a key; `None` when it is absent and may be. As in Kubernetes, variables are not taken from a

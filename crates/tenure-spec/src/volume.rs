@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::Files;
+
 /// A pod's volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
@@ -30,6 +32,8 @@ pub enum VolumeSource {
         /// What must be there, or is made.
         kind: HostPathKind,
     },
+    /// `configMap`, `secret`, `downwardAPI` or `projected`: files made from data, read-only for containers.
+    Files(Files),
 }
 
 /// `emptyDir.medium`.

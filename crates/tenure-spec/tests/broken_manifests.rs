@@ -304,6 +304,8 @@ const LABEL: &str = "must be a DNS-1123 label: lower case letters, digits and '-
                      digit, at most 63 characters";
 const SUBDOMAIN: &str = "must be a DNS-1123 subdomain: lower case letters, digits, '-' and '.', every part beginning and \
                          ending with a letter or digit, at most 253 characters";
+const VOLUME_FIELDS: &str = "must be one of metadata.annotations, metadata.labels, metadata.name, metadata.namespace, \
+                             metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY']";
 const KEY: &str = "must be letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, at most 63 \
                    characters, after an optional DNS prefix and '/'";
 
@@ -596,7 +598,7 @@ fn bad_container_fields_are_told() {
             10: {at}.terminationMessagePolicy: must be one of File, FallbackToLogsOnError, not \"Log\""),
         ),
         ("restart policy", container("restartPolicy: Sometimes"), &format!("9: {at}.restartPolicy: must be one of Always, OnFailure, Never, not \"Sometimes\"")),
-        ("devices", container("volumeDevices: [{name: a, devicePath: /dev/a}]"), &format!("9: {at}.volumeDevices: not supported: only emptyDir and hostPath volumes are")),
+        ("devices", container("volumeDevices: [{name: a, devicePath: /dev/a}]"), &format!("9: {at}.volumeDevices: not supported: only emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes are")),
         (
             "resources",
             container("resources:\n  limits: {cpu: 100m, memory: 1Mi, hugepages-2Mi: 1Gi, ephemeral-storage: 1Gi}\n  requests: {cpu: 0.2, memory: 2M, ephemeral-storage: 1Gi}\n  claims: [{name: a}]"),
@@ -713,13 +715,17 @@ fn bad_volumes_and_mounts_are_told() {
             "8: spec.volumes[0].hostPath: may not specify more than 1 volume type",
         ),
         (
+            "many sources",
+            with("[{name: a, secret: {secretName: a, optional: true}, emptyDir: {}, downwardAPI: {}, projected: {}}]", "[]"),
+            "8: spec.volumes[0].secret: may not specify more than 1 volume type
+            8: spec.volumes[0].downwardAPI: may not specify more than 1 volume type
+            8: spec.volumes[0].projected: may not specify more than 1 volume type",
+        ),
+        (
             "sources",
-            with("[{name: a, configMap: {name: a}}, {name: b, persistentVolumeClaim: {claimName: a}}, {name: c, secret: {}}, {name: d, projected: {}}, {name: e, csi: {driver: a}}]", "[]"),
-            "8: spec.volumes[0].configMap: not supported yet
-            8: spec.volumes[1].persistentVolumeClaim: not supported: only emptyDir and hostPath volumes are
-            8: spec.volumes[2].secret: not supported yet
-            8: spec.volumes[3].projected: not supported yet
-            8: spec.volumes[4].csi: not supported: only emptyDir and hostPath volumes are",
+            with("[{name: b, persistentVolumeClaim: {claimName: a}}, {name: e, csi: {driver: a}}]", "[]"),
+            "8: spec.volumes[0].persistentVolumeClaim: not supported: only emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes are
+            8: spec.volumes[1].csi: not supported: only emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes are",
         ),
         (
             "emptyDir",
@@ -762,6 +768,75 @@ fn bad_volumes_and_mounts_are_told() {
             &format!("7: {mounts}[0].mountPropagation: must be one of None, HostToContainer, Bidirectional, not \"Shared\"
             7: {mounts}[1].mountPropagation: Bidirectional mount propagation is available only to privileged containers
             7: {mounts}[2].recursiveReadOnly: not supported: mounts below a read-only volume stay as they are"),
+        ),
+    ]);
+}
+
+#[test]
+fn bad_volumes_of_files_are_told() {
+    let with = |volumes: &str| spec(&format!("volumes:\n{volumes}"));
+    let v = "spec.volumes[0]";
+    compare(&[
+        (
+            "names",
+            with("- {name: a, configMap: {}}\n- {name: b, secret: {optional: true}}\n- {name: c, configMap: {name: A}}\n- {name: d, projected: {sources: [{secret: {}}, {}]}}"),
+            &format!("9: {v}.configMap.name: required
+            10: spec.volumes[1].secret.secretName: required
+            11: spec.volumes[2].configMap.name: {SUBDOMAIN}, not \"A\"
+            12: spec.volumes[3].projected.sources[0].secret.name: required
+            12: spec.volumes[3].projected.sources[1]: must specify one of: configMap, downwardAPI, secret"),
+        ),
+        (
+            "absent",
+            with("- {name: a, configMap: {name: no}}\n- {name: b, secret: {secretName: no}}\n- {name: c, projected: {sources: [{secret: {name: no, optional: true}}, {configMap: {name: no}}]}}"),
+            &format!("9: {v}.configMap: ConfigMap \"no\" not found: give it with --config-map no=PATH or as a document of the manifest
+            10: spec.volumes[1].secret: Secret \"no\" not found: give it with --secret no=PATH or as a document of the manifest
+            11: spec.volumes[2].projected.sources[1].configMap: ConfigMap \"no\" not found: give it with --config-map no=PATH or as a document of the manifest"),
+        ),
+        (
+            "sources of other kinds",
+            with("- name: a\n  projected:\n    sources:\n    - {serviceAccountToken: {path: token}}\n    - {clusterTrustBundle: {name: a, path: b}}\n    - {podCertificate: {signerName: a}}\n    - {secret: {name: a, optional: true}, downwardAPI: {}}\n    - {image: a}"),
+            &format!("12: {v}.projected.sources[0].serviceAccountToken: not supported: there is no API server here
+            13: {v}.projected.sources[1].clusterTrustBundle: not supported: there is no API server here
+            14: {v}.projected.sources[2].podCertificate: not supported: there is no API server here
+            15: {v}.projected.sources[3].secret: may not specify more than 1 volume type
+            16: {v}.projected.sources[4].image: unknown field"),
+        ),
+        (
+            "paths",
+            with("- name: a\n  secret:\n    secretName: a\n    optional: true\n    items:\n    - {key: a, path: /a}\n    - {key: a, path: a/../b}\n    - {key: a, path: ..a}\n    - {key: a, path: \"\"}\n    - {key: a}\n    - {key: a, path: ./.}\n    - {path: a}\n    - {key: a, path: \"a\\0\"}"),
+            &format!("14: {v}.secret.items[0].path: must be a relative path, not \"/a\"
+            15: {v}.secret.items[1].path: must not contain '..', not \"a/../b\"
+            16: {v}.secret.items[2].path: must not begin with '..', not \"..a\"
+            17: {v}.secret.items[3].path: required
+            18: {v}.secret.items[4].path: required
+            19: {v}.secret.items[5].path: must name a file, not \"./.\"
+            20: {v}.secret.items[6].key: required
+            21: {v}.secret.items[7].path: must not hold a NUL byte"),
+        ),
+        (
+            "modes and owners",
+            with("- {name: a, configMap: {name: a, optional: true, defaultMode: 644}}\n- {name: b, secret: {secretName: a, optional: true, defaultMode: -1, items: [{key: a, path: a, mode: 01000}]}}\n- {name: c, downwardAPI: {defaultMode: 900, defaultUser: -1, items: [{path: a, fieldRef: {fieldPath: metadata.name}, mode: 1755, user: 4294967295}]}}"),
+            &format!("9: {v}.configMap.defaultMode: must be between 0 and 0777 (octal), inclusive, not 644: 0644 in octal is 420 in decimal
+            10: spec.volumes[1].secret.defaultMode: must be between 0 and 0777 (octal), inclusive, not -1
+            10: spec.volumes[1].secret.items[0].mode: must be between 0 and 0777 (octal), inclusive, not 512: 0512 in octal is 330 in decimal
+            11: spec.volumes[2].downwardAPI.defaultMode: must be between 0 and 0777 (octal), inclusive, not 900
+            11: spec.volumes[2].downwardAPI.defaultUser: must be between 0 and 2147483647, inclusive, not -1
+            11: spec.volumes[2].downwardAPI.items[0].mode: must be between 0 and 0777 (octal), inclusive, not 1755
+            11: spec.volumes[2].downwardAPI.items[0].user: must be between 0 and 2147483647, inclusive, not 4294967295"),
+        ),
+        (
+            "downwardAPI",
+            with("- name: a\n  downwardAPI:\n    items:\n    - {path: a}\n    - {path: b, fieldRef: {fieldPath: status.podIP}}\n    - {path: c, fieldRef: {fieldPath: spec.nodeName}}\n    - {path: d, fieldRef: {fieldPath: metadata.name}, resourceFieldRef: {resource: limits.cpu, containerName: app}}\n    - {path: e, resourceFieldRef: {resource: limits.cpu}}\n    - {path: f, resourceFieldRef: {resource: limits.gpu, containerName: no}}\n    - {path: g, fieldRef: {fieldPath: \"metadata.name['a']\"}}\n    - {path: h, resourceFieldRef: {resource: limits.memory, containerName: app, divisor: 3}}"),
+            &format!("12: {v}.downwardAPI.items[0]: must specify one of: fieldRef, resourceFieldRef
+            13: {v}.downwardAPI.items[1].fieldRef.fieldPath: {VOLUME_FIELDS}, not \"status.podIP\"
+            14: {v}.downwardAPI.items[2].fieldRef.fieldPath: {VOLUME_FIELDS}, not \"spec.nodeName\"
+            15: {v}.downwardAPI.items[3]: fieldRef and resourceFieldRef can not be specified simultaneously
+            16: {v}.downwardAPI.items[4].resourceFieldRef.containerName: required
+            17: {v}.downwardAPI.items[5].resourceFieldRef.resource: must be one of limits.cpu, limits.memory, limits.ephemeral-storage, requests.cpu, requests.memory, requests.ephemeral-storage, not \"limits.gpu\"
+            17: {v}.downwardAPI.items[5].resourceFieldRef.containerName: no container is named \"no\"
+            18: {v}.downwardAPI.items[6].fieldRef.fieldPath: does not support a subscript: \"metadata.name['a']\"
+            19: {v}.downwardAPI.items[7].resourceFieldRef.divisor: must be one of 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei, not \"3\""),
         ),
     ]);
 }

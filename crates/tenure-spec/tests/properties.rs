@@ -20,9 +20,15 @@ spec:
     lifecycle: {postStart: {httpGet: {port: web}}, preStop: {sleep: {seconds: 3}}}
     resources: {limits: {cpu: 500m, memory: 64Mi}}
     securityContext: {runAsUser: 1, capabilities: {drop: [ALL]}}
-    volumeMounts: [{name: work, mountPath: /work, subPath: a/b}]
+    volumeMounts: [{name: work, mountPath: /work, subPath: a/b}, {name: all, mountPath: /all, subPath: d/e}]
   volumes:
   - {name: work, emptyDir: {sizeLimit: 1Gi}}
+  - {name: words, secret: {secretName: a, optional: true, defaultMode: 0400}}
+  - name: all
+    projected:
+      sources:
+      - {configMap: {name: a, optional: true, items: [{key: a, path: b/c, mode: 0600}]}}
+      - {downwardAPI: {items: [{path: d/e, fieldRef: {fieldPath: metadata.labels}}, {path: d/f, resourceFieldRef: {containerName: app, resource: limits.cpu}}]}}
 "#;
 
 /// Loads a text and checks what is true of every answer.
@@ -82,7 +88,7 @@ proptest! {
 
     #[test]
     fn a_value_of_any_kind_anywhere_never_panics(
-        line in 0_usize..17,
+        line in 0_usize..23,
         value in prop::sample::select(vec![
             "null", "5", "-5", "true", "[]", "{}", "[[]]", "\"\"", "\"\\0\"", "1e99", ".nan", "99999999999999999999", "{a: b}", "[1, a]", "|\n  x",
         ]),

@@ -92,7 +92,7 @@ fn variables_are_not_taken_from_binary_data_though_it_be_text() {
     let manifest = read(document, fields, Sources::default()).unwrap();
     assert_eq!(
         manifest.sources.files(SourceKind::ConfigMap, "mixed", false),
-        Ok([("A", &b"a"[..]), ("B", &b"text"[..])].into())
+        Ok(Some([("A", &b"a"[..]), ("B", &b"text"[..])].into()))
     );
     assert_eq!(variables(manifest), ["A=a"]);
     let mut given_files = Sources::default();

@@ -123,6 +123,17 @@ pub fn tmpfs(target: &Path, size: Option<u64>, mode: u32) -> io::Result<()> {
         .context("cannot mount a tmpfs on", target.display())
 }
 
+/// Mounts a tmpfs as [`tmpfs`] does, of which nothing comes into a swap area. Before Linux 6.4 it may.
+pub fn tmpfs_without_swap(target: &Path, mode: u32) -> io::Result<()> {
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    let kind = Some("tmpfs");
+    let options = format!("mode={mode:o},noswap");
+    match mount(kind, target, kind, flags, Some(options.as_str())) {
+        Err(Errno::EINVAL) => tmpfs(target, None, mode),
+        result => result.context("cannot mount a tmpfs on", target.display()),
+    }
+}
+
 /// Where something is mounted on or below `dir`, deepest first; of several mounts on one place each is listed.
 pub fn mounts_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
     // The kernel tells resolved paths.

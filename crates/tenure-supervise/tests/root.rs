@@ -11,7 +11,9 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::cgroup::{Cgroup, oom_kills};
-use tenure_supervise::mount::{BindOptions, bind, detach_all_below, mounts_below, overlay, tmpfs};
+use tenure_supervise::mount::{
+    BindOptions, bind, detach_all_below, mounts_below, overlay, tmpfs, tmpfs_without_swap,
+};
 use tenure_supervise::namespaces::{Kinds, create, remove};
 use tenure_supervise::netns::connect;
 use tenure_supervise::process::Spawn;
@@ -121,7 +123,9 @@ fn everything_mounted_below_a_folder_is_detached() {
     tmpfs(&odd, Some(1 << 20), 0o711).unwrap();
     assert_eq!(fs::metadata(&odd).unwrap().permissions().mode() & 0o7777, 0o711);
     fs::create_dir(odd.join("below")).unwrap();
-    tmpfs(&odd.join("below"), None, 0o755).unwrap();
+    tmpfs_without_swap(&odd.join("below"), 0o755).unwrap();
+    let mode = fs::metadata(odd.join("below")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
     assert_eq!(
         mounts_below(directory.path()).unwrap(),
         [odd.join("below"), odd.clone(), odd.clone()]

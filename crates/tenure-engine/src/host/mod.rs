@@ -297,7 +297,7 @@ impl<R: OciRuntime> Host<R> {
 impl<R: OciRuntime + 'static> Effects for Host<R> {
     async fn create_sandbox(&self) -> Result<(), String> {
         // While the kernel works, the first container's layer is made.
-        let (made, ()) = tokio::join!(self.sandbox.create(), async {
+        let (made, ()) = tokio::join!(self.sandbox.create(&self.known), async {
             self.prepare(ContainerIndex(0));
         });
         if made.is_err() {

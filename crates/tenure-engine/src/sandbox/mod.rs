@@ -16,12 +16,14 @@ pub(crate) mod node;
 mod remove;
 pub(crate) mod signal;
 mod volume;
+mod volume_files;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tenure_spec::PodSpec;
+use tenure_spec::reference::Known;
 use tenure_supervise::cgroup::Cgroup;
 use tenure_supervise::namespaces::{self, Kinds};
 use tenure_supervise::pidfd::PidFd;
@@ -53,9 +55,10 @@ impl Sandbox {
         }
     }
 
-    /// Makes everything; tells the shared PID namespace's init, if there is one. After an error nothing is left.
-    pub(crate) async fn create(&self) -> Result<Option<ProcessId>, EngineError> {
-        let result = self.try_create().await;
+    /// Makes everything, with volumes as `known` has their content; tells the shared PID namespace's init, if there is
+    /// one. After an error nothing is left.
+    pub(crate) async fn create(&self, known: &Known) -> Result<Option<ProcessId>, EngineError> {
+        let result = self.try_create(known).await;
         if result.is_err() {
             for left in self.remove().await {
                 tracing::error!(left, "left behind by a sandbox that could not be made");
@@ -64,7 +67,7 @@ impl Sandbox {
         result
     }
 
-    async fn try_create(&self) -> Result<Option<ProcessId>, EngineError> {
+    async fn try_create(&self, known: &Known) -> Result<Option<ProcessId>, EngineError> {
         for folder in [
             self.dir.bundles(),
             self.dir.namespaces(),
@@ -74,7 +77,7 @@ impl Sandbox {
         }
         // The kernel takes its time for a network namespace; the rest is made meanwhile.
         let namespaces = self.create_namespaces();
-        let rest = async { self.create_cgroup().and_then(|()| self.create_files()) };
+        let rest = async { self.create_cgroup().and_then(|()| self.create_files(known)) };
         let (namespaces, rest) = tokio::join!(namespaces, rest);
         namespaces?;
         rest?;
@@ -89,9 +92,9 @@ impl Sandbox {
             .map_err(|source| file_error("create cgroup", &cgroup, source))
     }
 
-    fn create_files(&self) -> Result<(), EngineError> {
+    fn create_files(&self, known: &Known) -> Result<(), EngineError> {
         volume::create_folder(&self.dir)?;
-        volume::create(&self.dir, &self.spec)?;
+        volume::create(&self.dir, &self.spec, known)?;
         files::create(&self.dir, &self.spec)
     }
 

@@ -1,4 +1,4 @@
-//! Volumes: `emptyDir` and `hostPath`, and what of them is mounted into a container.
+//! Volumes: `emptyDir`, `hostPath` and those of files, and what of them is mounted into a container.
 //!
 //! `sizeLimit` of an `emptyDir` in memory is the tmpfs's size, enforced by the kernel. On disk it is not enforced:
 //! the kubelet measures and evicts, and no file system that we may count on has quotas for a folder.
@@ -10,19 +10,20 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use tenure_spec::oci::{MountKind, ResolvedMount};
+use tenure_spec::reference::Known;
 use tenure_spec::volume::HostPathKind;
 use tenure_spec::{ContainerSpec, Medium, PodSpec, Volume, VolumeMount, VolumeSource};
 use tenure_supervise::mount::{BindOptions, bind, tmpfs};
 
-use super::beneath;
+use super::{beneath, volume_files};
 use crate::error::EngineError;
 use crate::store::{PodDir, file_error, make_private_dir};
 
 /// What the kubelet gives to an `emptyDir`.
 const EMPTY_DIR_MODE: u32 = 0o777;
 
-/// Makes what a pod's volumes need.
-pub(crate) fn create(dir: &PodDir, spec: &PodSpec) -> Result<(), EngineError> {
+/// Makes what a pod's volumes need, with content as `known` has it.
+pub(crate) fn create(dir: &PodDir, spec: &PodSpec, known: &Known) -> Result<(), EngineError> {
     for volume in &spec.volumes {
         match &volume.source {
             VolumeSource::EmptyDir {
@@ -36,6 +37,11 @@ pub(crate) fn create(dir: &PodDir, spec: &PodSpec) -> Result<(), EngineError> {
             }
             VolumeSource::HostPath { path, kind } => {
                 host_path(path, *kind).map_err(|source| file_error("use", path, source))?;
+            }
+            VolumeSource::Files(files) => {
+                let path = dir.volumes().join(&volume.name);
+                volume_files::create(&path, files, group(spec), spec, known)
+                    .map_err(|source| file_error("create", &path, source))?;
             }
         }
     }
@@ -124,16 +130,17 @@ pub(crate) fn mounts(
             None => base,
             Some(sub_path) => stage(&base, sub_path, &staging.join(number.to_string()))?,
         };
-        mounts.push(resolved(mount, source));
+        mounts.push(resolved(mount, volume, source));
     }
     Ok(mounts)
 }
 
-fn resolved(mount: &VolumeMount, source: PathBuf) -> ResolvedMount {
+fn resolved(mount: &VolumeMount, volume: &Volume, source: PathBuf) -> ResolvedMount {
     ResolvedMount {
         source,
         destination: mount.mount_path.clone(),
-        read_only: mount.read_only,
+        // As the kubelet has it, what is made from data is nobody's to change.
+        read_only: mount.read_only || matches!(volume.source, VolumeSource::Files(_)),
         propagation: mount.propagation,
         kind: MountKind::Bind,
     }
@@ -141,7 +148,7 @@ fn resolved(mount: &VolumeMount, source: PathBuf) -> ResolvedMount {
 
 fn base(dir: &PodDir, volume: &Volume) -> PathBuf {
     match &volume.source {
-        VolumeSource::EmptyDir { .. } => dir.volumes().join(&volume.name),
+        VolumeSource::EmptyDir { .. } | VolumeSource::Files(_) => dir.volumes().join(&volume.name),
         VolumeSource::HostPath { path, .. } => path.clone(),
     }
 }

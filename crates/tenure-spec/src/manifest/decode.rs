@@ -80,7 +80,7 @@ impl Decoder<'_> {
     fn admits(&self, object: &str, key: &str, trail: &Trail<'_>) -> bool {
         match decision(object, key) {
             Decision::Supported => true,
-            Decision::Ignored(_) | Decision::Refused(_) | Decision::Later if self.muted.get() => true,
+            Decision::Ignored(_) | Decision::Refused(_) if self.muted.get() => true,
             Decision::Ignored(reason) => {
                 self.report
                     .borrow_mut()
@@ -91,12 +91,6 @@ impl Decoder<'_> {
                 self.report
                     .borrow_mut()
                     .key_error(&trail.path(), format!("not supported: {reason}"));
-                false
-            }
-            Decision::Later => {
-                self.report
-                    .borrow_mut()
-                    .key_error(&trail.path(), "not supported yet");
                 false
             }
         }

@@ -80,11 +80,11 @@ impl Check<'_> {
             return None;
         }
         if let Some(field) = &source.field_ref {
-            let field = self.field_ref(field, &path.field("fieldRef"))?;
+            let field = self.field_ref(field, &FIELDS, &path.field("fieldRef"))?;
             return Some(EnvValue::Field(field));
         }
         if let Some(resource) = &source.resource_field_ref {
-            let resource = self.resource_ref(resource, pod, &path.field("resourceFieldRef"))?;
+            let resource = self.resource_ref(resource, &pod.containers, &path.field("resourceFieldRef"))?;
             return Some(EnvValue::Resource(resource));
         }
         if let Some(wanted) = &source.config_map_key_ref {
@@ -143,8 +143,13 @@ impl Check<'_> {
         checked
     }
 
-    /// Checks a `fieldRef`; `None` when it is wrong, which is told.
-    pub(crate) fn field_ref(&mut self, field: &k8s::ObjectFieldSelector, path: &Path) -> Option<FieldRef> {
+    /// Checks a `fieldRef` to one of some fields; `None` when it is wrong, which is told.
+    pub(crate) fn field_ref(
+        &mut self,
+        field: &k8s::ObjectFieldSelector,
+        fields: &[(&str, FieldRef)],
+        path: &Path,
+    ) -> Option<FieldRef> {
         if let Some(version) = field.api_version.as_ref().filter(|version| !version.is_empty())
             && version != "v1"
         {
@@ -172,9 +177,9 @@ impl Check<'_> {
             self.rule(&at, &key.to_ascii_lowercase(), names::qualified_name);
             return Some(found);
         }
-        let found = FIELDS.iter().find(|(name, _)| name == text);
+        let found = fields.iter().find(|(name, _)| name == text);
         if found.is_none() {
-            let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+            let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             self.error(
                 &at,
                 format!(
@@ -191,12 +196,12 @@ impl Check<'_> {
     pub(crate) fn resource_ref(
         &mut self,
         field: &k8s::ResourceFieldSelector,
-        pod: &PodFacts<'_>,
+        containers: &[&str],
         path: &Path,
     ) -> Option<ResourceRef> {
         let container = field.container_name.clone().filter(|name| !name.is_empty());
         if let Some(name) = &container
-            && !pod.containers.contains(&name.as_str())
+            && !containers.contains(&name.as_str())
         {
             let message = format!("no container is named {}", quote(name));
             self.error(&path.field("containerName"), message);

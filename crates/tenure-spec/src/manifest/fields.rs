@@ -3,6 +3,13 @@
 //! A field that is not listed here for an object that is listed is a mistake: a test walks the Kubernetes types'
 //! own lists of fields. Objects that are not listed stand below an ignored or refused field, or have nothing to decide.
 
+mod volumes;
+
+use self::volumes::{
+    CONFIG_MAP_VOLUME, DOWNWARD_FILE, DOWNWARD_VOLUME, EMPTY_DIR, KEY_TO_PATH, OBJECT_PROJECTION,
+    PROJECTED_VOLUME, PROJECTION, SECRET_VOLUME, VOLUME,
+};
+
 /// What becomes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -12,15 +19,13 @@ pub(crate) enum Decision {
     Ignored(&'static str),
     /// An error when present.
     Refused(&'static str),
-    /// An error when present, for now.
-    Later,
 }
 
-use Decision::{Ignored, Later, Refused, Supported};
+use Decision::{Ignored, Refused, Supported};
 
 const SCHEDULING: &str = "nothing is scheduled here, the pod runs on this machine";
 const NO_API: &str = "there is no API server here";
-const NO_VOLUME: &str = "only emptyDir and hostPath volumes are";
+const NO_VOLUME: &str = "only emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes are";
 
 /// One object of the Kubernetes types and its fields.
 pub(crate) struct Object {
@@ -174,6 +179,46 @@ pub(crate) const OBJECTS: &[Object] = &[
     Object {
         name: "HostPathVolumeSource",
         fields: &[("path", Supported), ("type", Supported)],
+    },
+    Object {
+        name: "ConfigMapVolumeSource",
+        fields: CONFIG_MAP_VOLUME,
+    },
+    Object {
+        name: "SecretVolumeSource",
+        fields: SECRET_VOLUME,
+    },
+    Object {
+        name: "DownwardAPIVolumeSource",
+        fields: DOWNWARD_VOLUME,
+    },
+    Object {
+        name: "ProjectedVolumeSource",
+        fields: PROJECTED_VOLUME,
+    },
+    Object {
+        name: "VolumeProjection",
+        fields: PROJECTION,
+    },
+    Object {
+        name: "ConfigMapProjection",
+        fields: OBJECT_PROJECTION,
+    },
+    Object {
+        name: "SecretProjection",
+        fields: OBJECT_PROJECTION,
+    },
+    Object {
+        name: "DownwardAPIProjection",
+        fields: &[("items", Supported)],
+    },
+    Object {
+        name: "KeyToPath",
+        fields: KEY_TO_PATH,
+    },
+    Object {
+        name: "DownwardAPIVolumeFile",
+        fields: DOWNWARD_FILE,
     },
 ];
 
@@ -412,46 +457,6 @@ const SECURITY: &[(&str, Decision)] = &[
     ("seLinuxOptions", Refused("the bundle's own label stands")),
     ("seccompProfile", Supported),
     ("windowsOptions", Refused("this is Linux")),
-];
-
-const VOLUME: &[(&str, Decision)] = &[
-    ("awsElasticBlockStore", Refused(NO_VOLUME)),
-    ("azureDisk", Refused(NO_VOLUME)),
-    ("azureFile", Refused(NO_VOLUME)),
-    ("cephfs", Refused(NO_VOLUME)),
-    ("cinder", Refused(NO_VOLUME)),
-    ("configMap", Later),
-    ("csi", Refused(NO_VOLUME)),
-    ("downwardAPI", Later),
-    ("emptyDir", Supported),
-    ("ephemeral", Refused(NO_VOLUME)),
-    ("fc", Refused(NO_VOLUME)),
-    ("flexVolume", Refused(NO_VOLUME)),
-    ("flocker", Refused(NO_VOLUME)),
-    ("gcePersistentDisk", Refused(NO_VOLUME)),
-    ("gitRepo", Refused(NO_VOLUME)),
-    ("glusterfs", Refused(NO_VOLUME)),
-    ("hostPath", Supported),
-    ("image", Refused(NO_VOLUME)),
-    ("iscsi", Refused(NO_VOLUME)),
-    ("name", Supported),
-    ("nfs", Refused(NO_VOLUME)),
-    ("persistentVolumeClaim", Refused(NO_VOLUME)),
-    ("photonPersistentDisk", Refused(NO_VOLUME)),
-    ("portworxVolume", Refused(NO_VOLUME)),
-    ("projected", Later),
-    ("quobyte", Refused(NO_VOLUME)),
-    ("rbd", Refused(NO_VOLUME)),
-    ("scaleIO", Refused(NO_VOLUME)),
-    ("secret", Later),
-    ("storageos", Refused(NO_VOLUME)),
-    ("vsphereVolume", Refused(NO_VOLUME)),
-];
-
-const EMPTY_DIR: &[(&str, Decision)] = &[
-    ("medium", Supported),
-    ("mode", Refused("the folder has mode 0777")),
-    ("sizeLimit", Supported),
 ];
 
 #[cfg(test)]

@@ -93,6 +93,16 @@ fn every_field_of_the_kubernetes_types_is_decided() {
         fields_of::<v1::Volume>(),
         fields_of::<v1::EmptyDirVolumeSource>(),
         fields_of::<v1::HostPathVolumeSource>(),
+        fields_of::<v1::ConfigMapVolumeSource>(),
+        fields_of::<v1::SecretVolumeSource>(),
+        fields_of::<v1::DownwardAPIVolumeSource>(),
+        fields_of::<v1::ProjectedVolumeSource>(),
+        fields_of::<v1::VolumeProjection>(),
+        fields_of::<v1::ConfigMapProjection>(),
+        fields_of::<v1::SecretProjection>(),
+        fields_of::<v1::DownwardAPIProjection>(),
+        fields_of::<v1::KeyToPath>(),
+        fields_of::<v1::DownwardAPIVolumeFile>(),
     ];
     assert_eq!(types.len(), OBJECTS.len());
     for (object, fields) in types {

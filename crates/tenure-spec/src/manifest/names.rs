@@ -1,6 +1,6 @@
 //! Kubernetes' rules for names, addresses and paths, each as the message that says what is wrong.
 
-use std::path::{Component, Path as FilePath};
+use std::path::{Component, Path as FilePath, PathBuf};
 
 /// A rule: `Some` message when the text breaks it.
 pub(crate) type Rule = fn(&str) -> Option<&'static str>;
@@ -133,6 +133,29 @@ pub(crate) fn relative_path(text: &str) -> Option<&'static str> {
         return Some("must be a relative path");
     }
     no_parent(text)
+}
+
+/// The path of a file in a volume: relative, without `..` and not beginning with it.
+pub(crate) fn file_path(text: &str) -> Option<&'static str> {
+    relative_path(text).or_else(|| {
+        let plain = plain(text);
+        let mut parts = plain.iter().map(std::ffi::OsStr::len);
+        if plain.as_os_str().is_empty() {
+            Some("must name a file")
+        } else if plain.to_string_lossy().starts_with("..") {
+            Some("must not begin with '..'")
+        } else if parts.any(|length| length > 255) || text.len() >= 4096 {
+            Some("must be shorter than 4096 bytes, and each part of it shorter than 256")
+        } else {
+            None
+        }
+    })
+}
+
+/// A path in its plain spelling.
+pub(crate) fn plain(text: &str) -> PathBuf {
+    let parts = FilePath::new(text).components();
+    parts.filter(|part| *part != Component::CurDir).collect()
 }
 
 fn no_parent(text: &str) -> Option<&'static str> {

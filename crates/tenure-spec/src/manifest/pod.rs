@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::check::Check;
 use super::container::{PodFacts, RESTART_POLICIES};
-use super::names;
 use super::report::{Path, quote};
+use super::{files, names};
 use crate::annotations;
 use crate::container::{ContainerSpec, RestartPolicy};
 use crate::pod::PodSpec;
@@ -31,20 +31,16 @@ impl Check<'_> {
         let name = meta.name.clone().unwrap_or_default();
         let context = spec.security_context.clone().unwrap_or_default();
         let at = path.field("securityContext");
+        let containers = container_names(spec);
         let facts = PodFacts {
             name: &name,
             security: self.pod_security(&context, dir, &at),
             volumes: self.volumes(
                 spec.volumes.as_deref().unwrap_or_default(),
+                &containers,
                 &path.field("volumes"),
             ),
-            containers: spec
-                .init_containers
-                .iter()
-                .flatten()
-                .chain(&spec.containers)
-                .map(|container| container.name.as_str())
-                .collect(),
+            containers,
             host_network: spec.host_network.unwrap_or(false),
             dir,
         };
@@ -285,6 +281,12 @@ impl Check<'_> {
     }
 }
 
+/// The names of all containers, init containers first.
+fn container_names(spec: &k8s::PodSpec) -> Vec<&str> {
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    all.map(|container| container.name.as_str()).collect()
+}
+
 /// The name of the pod's service account; `serviceAccount` is its old name.
 fn service_account(spec: &k8s::PodSpec) -> String {
     let names = [&spec.service_account_name, &spec.service_account];
@@ -302,11 +304,7 @@ pub(crate) fn set_defaults(object: &mut k8s::Pod, pod: &PodSpec) {
     spec.dns_policy.get_or_insert_with(|| "ClusterFirst".into());
     spec.termination_grace_period_seconds.get_or_insert(30);
     spec.security_context.get_or_insert_default();
-    for volume in spec.volumes.iter_mut().flatten() {
-        if volume.host_path.is_none() {
-            volume.empty_dir.get_or_insert_default();
-        }
-    }
+    spec.volumes.iter_mut().flatten().for_each(volume_defaults);
     for container in spec
         .init_containers
         .iter_mut()
@@ -314,6 +312,32 @@ pub(crate) fn set_defaults(object: &mut k8s::Pod, pod: &PodSpec) {
         .chain(&mut spec.containers)
     {
         container_defaults(container);
+    }
+}
+
+fn volume_defaults(volume: &mut k8s::Volume) {
+    let mut items = Vec::new();
+    let mode = if let Some(map) = &mut volume.config_map {
+        &mut map.default_mode
+    } else if let Some(secret) = &mut volume.secret {
+        &mut secret.default_mode
+    } else if let Some(pod) = &mut volume.downward_api {
+        items.extend(pod.items.iter_mut().flatten());
+        &mut pod.default_mode
+    } else if let Some(projected) = &mut volume.projected {
+        let sources = projected.sources.iter_mut().flatten();
+        let pods = sources.filter_map(|source| source.downward_api.as_mut());
+        items.extend(pods.flat_map(|pod| pod.items.iter_mut().flatten()));
+        &mut projected.default_mode
+    } else {
+        if volume.host_path.is_none() {
+            volume.empty_dir.get_or_insert_default();
+        }
+        return;
+    };
+    mode.get_or_insert(files::DEFAULT_MODE);
+    for field in items.into_iter().filter_map(|item| item.field_ref.as_mut()) {
+        field.api_version.get_or_insert_with(|| "v1".into());
     }
 }
 

@@ -1,17 +1,19 @@
 //! ConfigMap and Secret documents, and whether every reference to one leads somewhere.
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Volume};
 
 use super::Problem;
 use super::decode::decode;
 use super::document::{Node, Tree};
 use super::names;
-use super::report::{Path, Report};
+use super::report::{Path, Report, quote};
 use super::scalar::Scalar;
 use crate::container::{ContainerSpec, EnvValue};
+use crate::files::{Fault, FileSource, Files, Plan};
 use crate::pod::PodSpec;
 use crate::sources::{Data, SourceKind, Sources};
+use crate::volume::VolumeSource;
 
 /// What a document beside the pod is, if it is one of data.
 pub(crate) fn kind(document: &Node) -> Option<SourceKind> {
@@ -54,14 +56,17 @@ fn as_data(text: std::collections::BTreeMap<String, String>) -> Data {
 }
 
 /// Tells every reference that leads nowhere.
-pub(crate) fn check(pod: &PodSpec, sources: &Sources, report: &mut Report) {
+pub(crate) fn check(pod: &PodSpec, object: &Pod, sources: &Sources, report: &mut Report) {
     let spec = Path::root().field("spec");
+    let plans = volumes(pod, object, sources, &spec.field("volumes"), report);
     for (list, containers) in [
         ("initContainers", &pod.init_containers),
         ("containers", &pod.containers),
     ] {
         for (index, container) in containers.iter().enumerate() {
-            check_container(container, sources, &spec.field(list).index(index), report);
+            let path = spec.field(list).index(index);
+            check_container(container, sources, &path, report);
+            sub_paths(container, &plans, &path, report);
         }
     }
 }
@@ -86,6 +91,83 @@ fn check_container(container: &ContainerSpec, sources: &Sources, path: &Path, re
             && let Err(message) = sources.value(wanted)
         {
             report.error(&path.field("env").index(index).field("valueFrom"), message);
+        }
+    }
+}
+
+/// The volumes of files with what they come to, without those of which something is wrong, which is told.
+fn volumes<'a>(
+    pod: &'a PodSpec,
+    object: &Pod,
+    sources: &'a Sources,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<(&'a str, Plan<'a>)> {
+    let written = object.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let mut plans = Vec::new();
+    for (index, (volume, written)) in pod.volumes.iter().zip(written).enumerate() {
+        let VolumeSource::Files(files) = &volume.source else {
+            continue;
+        };
+        let plan = files.plan(sources);
+        for fault in plan.faults.iter().filter(|fault| is_new(fault, files)) {
+            report.error(&place(fault, files, written, &path.index(index)), &*fault.message);
+        }
+        if plan.faults.is_empty() {
+            plans.push((volume.name.as_str(), plan));
+        }
+    }
+    plans
+}
+
+/// Whether a fault follows from none that has been told: a name or a key that is none.
+fn is_new(fault: &Fault, files: &Files) -> bool {
+    match files.sources.get(fault.source) {
+        Some(FileSource::Object(object)) => {
+            let item = fault.item.and_then(|item| object.items.get(item));
+            is_name(&object.name) && item.is_none_or(|item| !item.key.is_empty())
+        }
+        _ => true,
+    }
+}
+
+/// Where in the document a fault is.
+fn place(fault: &Fault, files: &Files, written: &Volume, volume: &Path) -> Path {
+    let source = if written.projected.is_some() {
+        volume.field("projected").field("sources").index(fault.source)
+    } else {
+        volume.clone()
+    };
+    let source = source.field(match files.sources.get(fault.source) {
+        Some(FileSource::Object(object)) => match object.kind {
+            SourceKind::ConfigMap => "configMap",
+            SourceKind::Secret => "secret",
+        },
+        Some(FileSource::Pod(_)) | None => "downwardAPI",
+    });
+    match fault.item {
+        Some(item) => source.field("items").index(item),
+        None => source,
+    }
+}
+
+/// Tells every `subPath` that leads to nothing. The kubelet makes a folder of that name, and the program finds a folder
+/// where its file should be. So it is here only when something `optional` is absent, of which it may be the name.
+fn sub_paths(container: &ContainerSpec, plans: &[(&str, Plan<'_>)], path: &Path, report: &mut Report) {
+    for (index, mount) in container.volume_mounts.iter().enumerate() {
+        let (Some(sub_path), Some((name, plan))) = (
+            &mount.sub_path,
+            plans.iter().find(|(name, _)| *name == mount.name),
+        ) else {
+            continue;
+        };
+        if !plan.lacks_optional && !plan.has(sub_path) {
+            let (file, at) = (
+                sub_path.to_string_lossy(),
+                path.field("volumeMounts").index(index),
+            );
+            let message = format!("volume {} has no file or folder {}", quote(name), quote(&file));
+            report.error(&at.field("subPath"), message);
         }
     }
 }

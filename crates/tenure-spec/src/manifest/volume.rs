@@ -1,7 +1,7 @@
 //! Volumes and their mounts.
 
 use std::collections::HashSet;
-use std::path::{Component, Path as FilePath, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 
 use k8s_openapi::api::core::v1 as k8s;
 
@@ -29,8 +29,13 @@ const PROPAGATIONS: [(&str, MountPropagation); 3] = [
 ];
 
 impl Check<'_> {
-    /// Checks `spec.volumes`.
-    pub(crate) fn volumes(&mut self, volumes: &[k8s::Volume], path: &Path) -> Vec<Volume> {
+    /// Checks `spec.volumes`; `containers` are the names of the pod's.
+    pub(crate) fn volumes(
+        &mut self,
+        volumes: &[k8s::Volume],
+        containers: &[&str],
+        path: &Path,
+    ) -> Vec<Volume> {
         let mut seen = HashSet::new();
         let mut checked = Vec::new();
         for (index, volume) in volumes.iter().enumerate() {
@@ -39,16 +44,25 @@ impl Check<'_> {
             self.unique(&path.field("name"), &volume.name, &mut seen);
             checked.push(Volume {
                 name: volume.name.clone(),
-                source: self.volume_source(volume, &path),
+                source: self.volume_source(volume, containers, &path),
             });
         }
         checked
     }
 
     /// A volume's source; emptyDir when it names none, as Kubernetes has it.
-    fn volume_source(&mut self, volume: &k8s::Volume, path: &Path) -> VolumeSource {
-        if volume.empty_dir.is_some() && volume.host_path.is_some() {
-            self.error(&path.field("hostPath"), "may not specify more than 1 volume type");
+    fn volume_source(&mut self, volume: &k8s::Volume, containers: &[&str], path: &Path) -> VolumeSource {
+        let given = [
+            ("emptyDir", volume.empty_dir.is_some()),
+            ("hostPath", volume.host_path.is_some()),
+            ("configMap", volume.config_map.is_some()),
+            ("secret", volume.secret.is_some()),
+            ("downwardAPI", volume.downward_api.is_some()),
+            ("projected", volume.projected.is_some()),
+        ];
+        self.only_one(&given, path);
+        if let Some(files) = self.files(volume, containers, path) {
+            return VolumeSource::Files(files);
         }
         if let Some(host_path) = &volume.host_path {
             let path = path.field("hostPath");
@@ -118,7 +132,9 @@ impl Check<'_> {
             checked.push(VolumeMount {
                 name: mount.name.clone(),
                 mount_path,
-                sub_path: sub_path.map(PathBuf::from),
+                sub_path: sub_path
+                    .map(|text| names::plain(&text))
+                    .filter(|plain| !plain.as_os_str().is_empty()),
                 read_only: mount.read_only.unwrap_or(false),
                 propagation: propagation.unwrap_or(MountPropagation::Private),
             });
@@ -135,10 +151,7 @@ impl Check<'_> {
             names::absolute_path(text)
         };
         self.required(path, text, errors);
-        let plain: PathBuf = FilePath::new(text)
-            .components()
-            .filter(|part| *part != Component::CurDir)
-            .collect();
+        let plain = names::plain(text);
         if plain == FilePath::new("/") {
             self.error(path, "must not be the root of the container");
         }
