@@ -33,6 +33,73 @@ fn user_and_groups_are_the_containers_else_the_pods() {
 }
 
 #[test]
+fn root_is_refused_where_it_may_not_be_and_the_reason_is_told() {
+    let Some(host) = host("nonroot") else { return };
+    let image = "container has runAsNonRoot and image will run as root";
+    for (pods, own, message) in [
+        (json!({ "runAsNonRoot": true }), json!({}), image),
+        (json!({}), json!({ "runAsNonRoot": true }), image),
+        (
+            json!({ "runAsUser": 0 }),
+            json!({ "runAsNonRoot": true }),
+            "container's runAsUser breaks non-root policy",
+        ),
+    ] {
+        let app = shell("app", "echo ran").set("securityContext", own);
+        let pod = host.start(&Manifest::new().set("securityContext", pods).app(app));
+        let outcome = pod.finish().expect_code(125);
+        assert!(outcome.stderr.contains(message), "{outcome}");
+        let waiting = pod.container("app").state.unwrap().waiting.unwrap();
+        assert_eq!(waiting.reason.as_deref(), Some("CreateContainerConfigError"));
+        let told = waiting.message.unwrap_or_default();
+        assert!(told.contains(message), "{told}");
+        assert_eq!(pod.log("app"), [""; 0]);
+    }
+    host.bundle()
+        .set("/process/user", json!({ "uid": 1000, "gid": 1000 }));
+    let app = shell("app", "id -u").set("securityContext", json!({ "runAsNonRoot": true }));
+    let pod = host.start(&Manifest::new().app(app));
+    pod.finish().ok();
+    assert_eq!(pod.log("app"), ["1000"]);
+}
+
+#[test]
+fn groups_of_the_image_are_merged_unless_the_policy_is_strict() {
+    let Some(host) = host("groups") else { return };
+    let accounts = "root:x:0:\napp:x:1000:\nextra:x:5000:app,other\nothers:x:5001:other\n";
+    fs::write(host.bundle().rootfs().join("etc/group"), accounts).unwrap();
+    let user = json!({ "uid": 0, "gid": 0, "additionalGids": [6000] });
+    host.bundle().set("/process/user", user);
+    for (policy, wanted) in [
+        (json!("Merge"), vec![1000, 3000, 5000, 6000]),
+        (json!(null), vec![1000, 3000, 5000, 6000]),
+        (json!("Strict"), vec![1000, 3000]),
+    ] {
+        let pods = json!({
+            "runAsUser": 1000, "supplementalGroups": [3000], "supplementalGroupsPolicy": policy,
+        });
+        let app = shell("app", "id -G; grep Groups: /proc/self/status | cut -f2");
+        let pod = host.start(&Manifest::new().set("securityContext", pods).app(app));
+        pod.finish().ok();
+        let lines = pod.log("app");
+        let numbers = |line: &str| {
+            let mut all: Vec<u32> = line
+                .split_whitespace()
+                .map(|word| word.parse().unwrap())
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        assert_eq!(numbers(&lines[0]), wanted, "{policy}");
+        // The kernel's list need not have the primary group.
+        let mut kernels = numbers(&lines[1]);
+        kernels.retain(|group| *group != 1000);
+        assert_eq!(kernels, wanted[1..], "{policy}");
+    }
+}
+
+#[test]
 fn capabilities_are_added_and_dropped() {
     let script = "grep CapEff /proc/self/status | cut -f2";
     let add = json!({ "capabilities": { "drop": ["ALL"], "add": ["NET_ADMIN", "CAP_CHOWN"] } });
