@@ -2,12 +2,13 @@
 //! (lifecycle-semantics 8).
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
 use tenure_integration::{
-    AWAIT_READY, Container, Host, Manifest, Outcome, RunningPod, STAY, exec, host, run, shell,
+    AWAIT_READY, Container, Host, Leftovers, Manifest, Outcome, RunningPod, STAY, exec, host, run, shell,
 };
 
 fn one(app: Container) -> Manifest {
@@ -150,4 +151,144 @@ fn a_terminal_works_at_every_start_and_beside_containers_without_one() {
     }
     assert_eq!(pod.log("plain"), ["no terminal"]);
     assert_eq!(pod.log("init"), ["init\r"]);
+}
+
+/// What a file holds in the cgroups of a pod and its containers.
+fn cgroup_values(host: &Host, file: &str) -> Vec<String> {
+    let cgroups = Leftovers::running(host.token()).cgroups;
+    let read = |cgroup: &std::path::PathBuf| fs::read_to_string(cgroup.join(file)).ok();
+    let values = cgroups.iter().filter_map(read);
+    values.map(|value| value.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_a_pod_may_use_reaches_the_kernel_once_and_its_containers_are_told() {
+    let Some(host) = host("podlimits") else { return };
+    let amount = |name: &str, resource: &str, divisor: &str| {
+        let source = json!({ "resource": resource, "divisor": divisor });
+        json!({ "name": name, "valueFrom": { "resourceFieldRef": source } })
+    };
+    let told = json!([
+        amount("CPU", "limits.cpu", "1m"),
+        amount("MEMORY", "limits.memory", "1Mi")
+    ]);
+    let a = shell("app", &format!("echo $CPU $MEMORY; {STAY}")).set("env", told);
+    let b = shell("other", STAY).set("resources", json!({ "limits": { "memory": "32Mi" } }));
+    let limits = json!({ "limits": { "cpu": "500m", "memory": "64Mi" } });
+    let pod = host.start(&one(a).app(b).set("resources", limits));
+    pod.until_wrote("app", "ready");
+    pod.until_wrote("other", "ready");
+    assert_eq!(pod.log("app")[0], "500 64");
+    let of = |v1: &str, v2: &str| [cgroup_values(&host, v1), cgroup_values(&host, v2)].concat();
+    let times =
+        |values: &[String], wanted: &str| values.iter().filter(|value| value.starts_with(wanted)).count();
+    let memory = of("memory.limit_in_bytes", "memory.max");
+    assert_eq!(
+        (times(&memory, "67108864"), times(&memory, "33554432")),
+        (1, 1),
+        "{memory:?}"
+    );
+    let quota = of("cpu.cfs_quota_us", "cpu.max");
+    assert_eq!(times(&quota, "50000"), 1, "{quota:?}");
+    let shares = of("cpu.shares", "cpu.weight");
+    // On v2 as weights: 512 shares are 20.
+    assert!(
+        times(&shares, "512") == 1 || times(&shares, "20") == 1,
+        "{shares:?}"
+    );
+    assert_eq!(pod.status().qos_class.as_deref(), Some("Burstable"));
+    pod.stop(&[]).outcome.ok();
+    pod.finish();
+}
+
+#[test]
+fn a_container_that_takes_the_pod_over_its_limit_ends_as_oom_killed() {
+    let Some(host) = host("podoom") else { return };
+    let app = Container::new(
+        "app",
+        &["dd", "if=/dev/zero", "of=/dev/null", "bs=128M", "count=1"],
+    );
+    let pod = host.start(&one(app).set("resources", json!({ "limits": { "memory": "32Mi" } })));
+    pod.finish().expect_code(137);
+    let ended = pod.container("app").state.unwrap().terminated.unwrap();
+    assert_eq!(
+        (ended.exit_code, ended.reason.as_deref()),
+        (137, Some("OOMKilled"))
+    );
+}
+
+#[test]
+fn a_pod_below_a_subdomain_knows_itself_by_its_whole_name() {
+    let Some(host) = host("subdomain") else { return };
+    let whole = "h.sub.default.svc.cluster.local";
+    let script = "hostname; cat /etc/hostname; echo $HOSTNAME; grep sub /etc/hosts";
+    for (is_whole, name) in [(false, "h"), (true, whole)] {
+        let manifest = one(shell("app", script))
+            .set("hostname", "h")
+            .set("subdomain", "sub")
+            .set("setHostnameAsFQDN", is_whole);
+        let line = format!("127.0.0.1\t{whole}\th");
+        assert_eq!(output_of(&host, &manifest), [name, name, name, &line]);
+    }
+}
+
+/// What a pod of an init container and an app finds in its /etc/resolv.conf: the app also what the other wrote there.
+#[track_caller]
+fn resolv_conf(host: &Host, image: &str, fields: &[(&str, serde_json::Value)]) -> String {
+    let show = "cat /etc/resolv.conf";
+    let init = shell("init", &format!("{show}; echo '# written' >>/etc/resolv.conf"));
+    let app = shell("app", show);
+    let mut manifest = one(app.set("image", image)).init(init.set("image", image));
+    for (field, value) in fields {
+        manifest = manifest.set(field, value.clone());
+    }
+    let pod = host.start(&manifest);
+    pod.finish().ok();
+    let text = |name| {
+        pod.log(name)
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    let (first, second): (String, String) = (text("init"), text("app"));
+    assert_eq!(second, format!("{first}# written\n"));
+    first
+}
+
+#[test]
+fn names_are_resolved_as_the_manifest_says_else_the_bundle_else_the_machine() {
+    let Some(host) = host("dns") else { return };
+    let none = ("dnsPolicy", json!("None"));
+    let config = json!({
+        "nameservers": ["192.0.2.1"],
+        "searches": ["a.example", "b.example"],
+        "options": [{ "name": "ndots", "value": "7" }, { "name": "edns0" }],
+    });
+    let own = "search a.example b.example\nnameserver 192.0.2.1\noptions ndots:7 edns0\n";
+    let given = ("dnsConfig", config);
+    assert_eq!(
+        resolv_conf(&host, "bundle:box", &[none.clone(), given.clone()]),
+        own
+    );
+    // The place in a bundle's own root file system is made.
+    let rw = resolv_conf(&host, "bundle-rw:box", &[none.clone(), given.clone()]);
+    assert_eq!(rw, own);
+    let machines = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let text = resolv_conf(&host, "bundle:box", &[("dnsPolicy", json!("Default"))]);
+    assert_eq!(text.trim_end(), machines.trim_end());
+    let added = resolv_conf(&host, "bundle:box", std::slice::from_ref(&given));
+    assert!(
+        added.contains("b.example") && added.contains("ndots:7"),
+        "{added}"
+    );
+    // A bundle's own mount stands unless the manifest gives a configuration.
+    let bundles = host.directory().join("resolv.conf");
+    fs::write(&bundles, "nameserver 192.0.2.9\n").unwrap();
+    let mut mounts = host.bundle().config["mounts"].clone();
+    mounts.as_array_mut().unwrap().push(json!({
+        "destination": "/etc/resolv.conf", "type": "bind", "source": bundles, "options": ["bind", "rw"],
+    }));
+    host.bundle().set("/mounts", mounts);
+    assert_eq!(resolv_conf(&host, "bundle:box", &[]), "nameserver 192.0.2.9\n");
+    assert_eq!(resolv_conf(&host, "bundle:box", &[none, given]), own);
 }

@@ -1,5 +1,6 @@
 //! One container of a pod, valid by construction.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,14 @@ pub struct Lifecycle {
     pub stop_signal: Option<String>,
 }
 
-/// `resources.limits` and `.requests` in the kernel's units.
+/// The length of a processor's period in microseconds.
+pub const CPU_PERIOD: u64 = 100_000;
+/// The least quota that the kernel takes, in microseconds.
+const LEAST_QUOTA: u64 = 1_000;
+/// The bounds of `cpu.shares`.
+const SHARES: (u64, u64) = (2, 262_144);
+
+/// `resources.limits` and `.requests` of a container or of a pod, in the kernel's units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// `limits.cpu` in thousandths of a processor.
@@ -161,6 +169,23 @@ pub struct Resources {
     /// `requests.ephemeral-storage` in bytes: nothing but a number that the container can be told.
     #[serde(default)]
     pub ephemeral_storage_request_bytes: Option<u64>,
+    /// `limits.hugepages-SIZE` in bytes, by the kernel's name of the size (`2MB`); what is requested is the same.
+    #[serde(default)]
+    pub huge_pages: BTreeMap<String, u64>,
+}
+
+impl Resources {
+    /// The weight that the requested processors come to, as the kubelet reckons it.
+    pub fn cpu_shares(&self) -> Option<u64> {
+        let shares = |request: u64| (request.saturating_mul(1024) / 1000).clamp(SHARES.0, SHARES.1);
+        self.cpu_request_millis.map(shares)
+    }
+
+    /// The microseconds of processors in each [`CPU_PERIOD`].
+    pub fn cpu_quota(&self) -> Option<u64> {
+        let quota = |limit: u64| limit.saturating_mul(CPU_PERIOD / 1000).max(LEAST_QUOTA);
+        self.cpu_limit_millis.map(quota)
+    }
 }
 
 /// `securityContext` of a container, the pod's defaults merged in. `None` and empty: the bundle's.

@@ -18,6 +18,7 @@
 pub mod annotations;
 mod capability;
 pub mod container;
+pub mod dns;
 pub mod expand;
 pub mod files;
 pub mod handler;

@@ -9,6 +9,7 @@ mod env;
 mod fields;
 mod files;
 mod handler;
+mod hostname;
 mod identity;
 pub(crate) mod names;
 mod pod;

@@ -9,7 +9,7 @@
 //! | `env` | sets variables of `process.env` by name; `$(VAR)` sees the bundle's and those before it; a `valueFrom` is resolved |
 //! | `workingDir`, `tty` | `process.cwd`, `process.terminal` |
 //! | `securityContext` | `process.user`, `.capabilities`, `.noNewPrivileges`, `root.readonly`, `linux.seccomp`, … |
-//! | `resources` | `linux.resources.cpu`, `.memory` |
+//! | `resources` | `linux.resources.cpu`, `.memory`, `.hugepageLimits` |
 //! | `volumeMounts` | `mounts`: a volume replaces what the bundle mounts at the same place and lies below what it mounts inside |
 //! | `hostNetwork`, `hostPID`, `hostIPC` | the namespace is left out; with hostNetwork the UTS namespace too |
 //!

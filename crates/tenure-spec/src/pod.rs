@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::container::{ContainerSpec, RestartPolicy};
+use crate::container::{ContainerSpec, Resources, RestartPolicy};
+use crate::dns::Dns;
 use crate::volume::Volume;
 
 /// A pod as Tenure runs it: the manifest with defaults filled in and everything checked.
@@ -22,8 +23,15 @@ pub struct PodSpec {
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`.
     pub annotations: BTreeMap<String, String>,
-    /// `spec.hostname`, default the pod's name (its first 63 characters).
+    /// The host name that the kernel tells: `spec.hostname`, default the pod's name (its first 63 characters); with
+    /// `setHostnameAsFQDN` the whole name.
     pub hostname: String,
+    /// By which names the pod knows itself: with `spec.subdomain` the whole name first.
+    #[serde(default)]
+    pub host_names: Vec<String>,
+    /// `spec.dnsPolicy` and `spec.dnsConfig`.
+    #[serde(default)]
+    pub dns: Dns,
     /// `spec.restartPolicy`, default Always.
     pub restart_policy: RestartPolicy,
     /// `spec.terminationGracePeriodSeconds`, whole seconds, default 30 (`lifecycle-semantics 3d`).
@@ -36,6 +44,10 @@ pub struct PodSpec {
     pub containers: Vec<ContainerSpec>,
     /// `spec.volumes`.
     pub volumes: Vec<Volume>,
+    /// `spec.resources`: what all containers may use together. Requests that it leaves out are the containers' sum, else
+    /// its limits; without `spec.resources` there are none.
+    #[serde(default)]
+    pub resources: Resources,
     /// `spec.hostNetwork`.
     pub host_network: bool,
     /// `spec.hostPID`.

@@ -127,19 +127,23 @@ impl FieldRef {
 }
 
 impl ResourceRef {
-    /// The amount in whole divisors, rounded up. A limit that is not set is all that the machine has, a request that
-    /// is not set is 0.
+    /// The amount in whole divisors, rounded up. A limit that is not set is the pod's, else all that the machine has; a
+    /// request that is not set is 0.
     pub fn resolve(&self, pod: &PodSpec, container: &ContainerSpec, known: &Known) -> String {
         let named = self.container.as_ref();
         // A valid spec names only containers that it has.
         let container = named
             .and_then(|name| pod.all_containers().find(|container| container.name == *name))
             .unwrap_or(container);
-        let (own, node) = (&container.resources, &known.node);
+        let (own, whole, node) = (&container.resources, &pod.resources, &known.node);
         let (limit, request, all) = match self.resource {
-            Resource::Cpu => (own.cpu_limit_millis, own.cpu_request_millis, node.cpu_millis),
+            Resource::Cpu => (
+                own.cpu_limit_millis.or(whole.cpu_limit_millis),
+                own.cpu_request_millis,
+                node.cpu_millis,
+            ),
             Resource::Memory => (
-                own.memory_limit_bytes,
+                own.memory_limit_bytes.or(whole.memory_limit_bytes),
                 own.memory_request_bytes,
                 node.memory_bytes,
             ),

@@ -300,6 +300,8 @@ fn unknown_fields_and_wrong_types_are_told_all_at_once() {
     ]);
 }
 
+const SEARCH: &str = "must be a DNS-1123 subdomain: lower case letters, digits, '-', '_' and '.', every part beginning \
+                      and ending with a letter or digit, at most 253 characters";
 const LABEL: &str = "must be a DNS-1123 label: lower case letters, digits and '-', beginning and ending with a letter or \
                      digit, at most 63 characters";
 const SUBDOMAIN: &str = "must be a DNS-1123 subdomain: lower case letters, digits, '-' and '.', every part beginning and \
@@ -601,9 +603,9 @@ fn bad_container_fields_are_told() {
         ("devices", container("volumeDevices: [{name: a, devicePath: /dev/a}]"), &format!("9: {at}.volumeDevices: not supported: only emptyDir, hostPath, configMap, secret, downwardAPI and projected volumes are")),
         (
             "resources",
-            container("resources:\n  limits: {cpu: 100m, memory: 1Mi, hugepages-2Mi: 1Gi, ephemeral-storage: 1Gi}\n  requests: {cpu: 0.2, memory: 2M, ephemeral-storage: 1Gi}\n  claims: [{name: a}]"),
-            &format!("10: {at}.resources.limits[hugepages-2Mi]: not supported: only cpu and memory are
-            10: {at}.resources.limits[ephemeral-storage]: not supported: only cpu and memory are
+            container("resources:\n  limits: {cpu: 100m, memory: 1Mi, example.com/gpu: 1, ephemeral-storage: 1Gi}\n  requests: {cpu: 0.2, memory: 2M, ephemeral-storage: 1Gi}\n  claims: [{name: a}]"),
+            &format!("10: {at}.resources.limits[example.com/gpu]: not supported: only cpu, memory and hugepages-SIZE are
+            10: {at}.resources.limits[ephemeral-storage]: not supported: only cpu, memory and hugepages-SIZE are
             11: {at}.resources.requests[cpu]: must be less than or equal to the cpu limit of 100m
             11: {at}.resources.requests[memory]: must be less than or equal to the memory limit of 1Mi
             12: {at}.resources.claims: not supported: there are no device drivers to claim from"),
@@ -893,17 +895,86 @@ fn bad_pod_fields_are_told() {
             ),
         ),
         (
+            "below no subdomain",
+            spec("subdomain: a.b\nhostname: h_1"),
+            &format!("8: spec.subdomain: {LABEL}, not \"a.b\"\n            9: spec.hostname: {LABEL}, not \"h_1\""),
+        ),
+        (
+            "too long a name",
+            spec(&format!("setHostnameAsFQDN: true\nhostname: {}\nsubdomain: s", "h".repeat(40))),
+            &format!(
+                "8: spec.setHostnameAsFQDN: the FQDN \"{}.s.default.svc.cluster.local\" is too long: 64 characters is the max, it has 68",
+                "h".repeat(40)
+            ),
+        ),
+        (
+            "no name servers",
+            spec("dnsPolicy: None"),
+            "5: spec.dnsConfig: must provide `dnsConfig` when `dnsPolicy` is None",
+        ),
+        (
+            "no name server",
+            spec("dnsPolicy: None\ndnsConfig: {searches: [a]}"),
+            "9: spec.dnsConfig.nameservers: must provide at least one DNS nameserver when `dnsPolicy` is None",
+        ),
+        (
+            "name servers",
+            spec("dnsPolicy: none\ndnsConfig:\n  nameservers: [1.2.3, 1.1.1.1, 1.1.1.2, \"\"]\n  searches: [a..b, A, a_]\n  options: [{value: \"1\"}, {name: a b, value: \"x\\ny\"}]"),
+            &format!("8: spec.dnsPolicy: must be one of ClusterFirst, ClusterFirstWithHostNet, Default, None, not \"none\"
+            10: spec.dnsConfig.nameservers: must not have more than 3 nameservers
+            10: spec.dnsConfig.nameservers[0]: must be an IP address, not \"1.2.3\"
+            10: spec.dnsConfig.nameservers[3]: required
+            11: spec.dnsConfig.searches[0]: {SEARCH}, not \"a..b\"
+            11: spec.dnsConfig.searches[1]: {SEARCH}, not \"A\"
+            11: spec.dnsConfig.searches[2]: {SEARCH}, not \"a_\"
+            12: spec.dnsConfig.options[0].name: required
+            12: spec.dnsConfig.options[1].name: must be one word, not \"a b\"
+            12: spec.dnsConfig.options[1].value: must be one word, not \"x\\ny\""),
+        ),
+        (
+            "too many searches",
+            spec(&format!("dnsConfig: {{searches: [{}]}}", vec!["a"; 33].join(", "))),
+            "8: spec.dnsConfig.searches: must not have more than 32 search paths",
+        ),
+        (
+            "too long searches",
+            spec(&format!("dnsConfig: {{searches: [{}]}}", vec![format!("a.{}", "b".repeat(63)); 32].join(", "))),
+            "8: spec.dnsConfig.searches: must not have more than 2048 characters (including spaces) in the search list",
+        ),
+        (
+            "the pod's resources",
+            spec("resources:\n  limits: {cpu: 1, memory: 1Mi, ephemeral-storage: 1Gi, pods: 1}\n  requests: {cpu: 2, memory: x}"),
+            "9: spec.resources.limits[ephemeral-storage]: not supported: only cpu, memory and hugepages-SIZE are
+            9: spec.resources.limits[pods]: not supported: only cpu, memory and hugepages-SIZE are
+            10: spec.resources.requests[cpu]: must be less than or equal to the cpu limit of 1
+            10: spec.resources.requests[memory]: must be a quantity such as 500m, 1.5 or 64Mi, not \"x\"",
+        ),
+        (
+            "less than its containers",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  resources: {limits: {cpu: 1, memory: 2Mi}, requests: {memory: 1Mi}}\n  initContainers:\n  - {name: a, image: bundle:a, resources: {limits: {memory: 3Mi}, requests: {memory: 1}}}\n  containers:\n  - {name: b, image: bundle:a, resources: {requests: {cpu: 600m, memory: 1Mi}}}\n  - {name: c, image: bundle:a, resources: {limits: {cpu: 1100m}, requests: {cpu: 600m, memory: 1Mi}}}\n".into(),
+            "5: spec.resources.limits[cpu]: must be greater than or equal to aggregate container requests of 1200m
+            5: spec.resources.requests[memory]: must be greater than or equal to aggregate container requests of 2097152
+            7: spec.initContainers[0].resources.limits[memory]: must be less than or equal to pod limits of 2097152
+            10: spec.containers[1].resources.limits[cpu]: must be less than or equal to pod limits of 1",
+        ),
+        (
+            "huge pages",
+            spec("resources:\n  limits: {hugepages-2Mi: 3Mi, hugepages-x: 1, hugepages-1Gi: 2Gi}\n  requests: {hugepages-1Gi: 1Gi, hugepages-16Mi: 16Mi}"),
+            "8: spec.resources: HugePages require cpu or memory
+            9: spec.resources.limits[hugepages-16Mi]: required: huge pages cannot be overcommitted
+            9: spec.resources.limits[hugepages-2Mi]: must be a whole number of pages, not \"3Mi\"
+            9: spec.resources.limits[hugepages-x]: must name a size of pages such as hugepages-2Mi
+            10: spec.resources.requests[hugepages-1Gi]: must be equal to hugepages-1Gi limit of 2Gi",
+        ),
+        (
             "refused",
             spec(
-                "ephemeralContainers: [{name: a}]\ndnsConfig: {searches: [a]}\ndnsPolicy: None\nsubdomain: a\nreadinessGates: [{conditionType: a}]\nresourceClaims: [{name: a}]\nresources: {limits: {cpu: 1}}",
+                "ephemeralContainers: [{name: a}]\nreadinessGates: [{conditionType: a}]\nresourceClaims: [{name: a}]\nresources: {claims: [{name: a}], limits: {cpu: 1}}",
             ),
             "8: spec.ephemeralContainers: not supported: use tenure pod exec
-            9: spec.dnsConfig: not supported: the bundle's own /etc/resolv.conf stands
-            10: spec.dnsPolicy: not supported: None, the bundle's own /etc/resolv.conf stands
-            11: spec.subdomain: not supported: there is no cluster domain
-            12: spec.readinessGates: not supported: nothing here would ever set their conditions
-            13: spec.resourceClaims: not supported: there are no device drivers to claim from
-            14: spec.resources: not supported: set the resources of each container",
+            9: spec.readinessGates: not supported: nothing here would ever set their conditions
+            10: spec.resourceClaims: not supported: there are no device drivers to claim from
+            11: spec.resources.claims: not supported: there are no device drivers to claim from",
         ),
     ]);
 }

@@ -486,6 +486,11 @@ fn resources_are_reckoned_as_the_kubelet_does() {
         assert_eq!(made["linux"]["resources"]["cpu"], cpu, "{resources}");
         assert_eq!(made["linux"]["resources"]["pids"], json!({"limit": 64}));
     }
+    let pages = "resources: {limits: {memory: 10, hugepages-2Mi: 4Mi}}";
+    assert_eq!(
+        made("", pages, &placement())["linux"]["resources"]["hugepageLimits"],
+        json!([{"pageSize": "2MB", "limit": 4_194_304}])
+    );
     let made = made("", "resources: {limits: {memory: 10}}", &placement());
     assert_eq!(
         made["linux"]["resources"]["memory"],

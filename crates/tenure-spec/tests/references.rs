@@ -114,6 +114,44 @@ fn an_amount_of_resources_is_rounded_up_to_whole_divisors() {
     }
 }
 
+#[test]
+fn a_limit_that_a_container_has_not_is_the_pods() {
+    for (pods, field, wanted) in [
+        (
+            "{memory: 512Mi, cpu: 2}",
+            "resource: limits.memory, divisor: 1Mi",
+            "512",
+        ),
+        (
+            "{memory: 512Mi, cpu: 2}",
+            "resource: limits.cpu, divisor: 1m",
+            "1500",
+        ),
+        (
+            "{memory: 512Mi}",
+            "containerName: init, resource: limits.cpu, divisor: 1m",
+            "250",
+        ),
+        ("{cpu: 1600m}", "resource: limits.memory, divisor: 1Mi", "1024"),
+        (
+            "{memory: 512Mi}",
+            "containerName: init, resource: limits.memory, divisor: 1Mi",
+            "512",
+        ),
+        (
+            "{memory: 512Mi}",
+            "containerName: init, resource: requests.memory",
+            "0",
+        ),
+    ] {
+        let (value, _) = value(
+            &format!("resources: {{limits: {pods}}}"),
+            &format!("{{resourceFieldRef: {{{field}}}}}"),
+        );
+        assert_eq!(value, wanted, "{pods} {field}");
+    }
+}
+
 /// What may not follow `valueFrom`, and what is said of it.
 const BROKEN: &[(&str, &str)] = &[
     ("{}", ": must specify one of: "),

@@ -6,16 +6,20 @@
 //! ```
 //!
 //! Paths count from the hierarchies' mount roots, as the OCI runtimes take an absolute `linux.cgroupsPath`. The
-//! container level is made and removed by the runtime; this module makes the levels above and can end and clear all.
+//! container level is made and removed by the runtime; this module makes the levels above, limits them, and can end and
+//! clear all.
 
 mod hierarchy;
 mod kill;
+mod limits;
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::Context;
 use hierarchy::{Hierarchy, Version, hierarchies};
+
+pub use limits::Limits;
 
 /// A cgroup by its path below the hierarchies' mount roots, e.g. `tenure/web`.
 #[derive(Debug, Clone)]

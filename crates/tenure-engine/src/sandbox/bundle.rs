@@ -160,7 +160,7 @@ fn placement(
     container: &ContainerSpec,
     layer: &Layer,
 ) -> Result<Placement, EngineError> {
-    let mut extra_mounts = files::mounts(dir, &container.image, &layer.base, &layer.rootfs);
+    let mut extra_mounts = files::mounts(dir, spec, &container.image, &layer.base, &layer.rootfs);
     extra_mounts.push(files::create_termination_log(dir, container)?);
     extra_mounts.push(files::shared_memory(dir, spec));
     let joined = |wanted: bool, name: &str| wanted.then(|| dir.namespaces().join(name));

@@ -45,7 +45,9 @@ pub(crate) fn create(dir: &PodDir, spec: &PodSpec) -> Result<(), EngineError> {
     };
     write("hosts", hosts(spec).as_bytes())?;
     // Absent on the host: empty in the pod, so that names simply do not resolve.
-    write("resolv.conf", &fs::read("/etc/resolv.conf").unwrap_or_default())?;
+    let resolv_conf = fs::read("/etc/resolv.conf").unwrap_or_default();
+    let resolv_conf = spec.dns.resolv_conf(&String::from_utf8_lossy(&resolv_conf));
+    write("resolv.conf", resolv_conf.as_bytes())?;
     if !spec.host_network {
         write("hostname", format!("{}\n", spec.hostname).as_bytes())?;
     }
@@ -82,7 +84,7 @@ fn hosts(spec: &PodSpec) -> String {
              fe00::1\tip6-allnodes\n\
              fe00::2\tip6-allrouters\n\
              127.0.0.1\t{}\n",
-            spec.hostname
+            spec.host_names.join("\t")
         )
     };
     if !spec.host_aliases.is_empty() {
@@ -98,8 +100,19 @@ fn hosts(spec: &PodSpec) -> String {
 }
 
 /// The shared files that one container gets: not where the bundle mounts something of its own, and only where its
-/// root file system has or can have the place.
-pub(crate) fn mounts(dir: &PodDir, image: &Image, base: &Value, rootfs: &Path) -> Vec<ResolvedMount> {
+/// root file system has or can have the place. What the manifest speaks of goes before both.
+pub(crate) fn mounts(
+    dir: &PodDir,
+    spec: &PodSpec,
+    image: &Image,
+    base: &Value,
+    rootfs: &Path,
+) -> Vec<ResolvedMount> {
+    let is_given = |name: &str| match name {
+        "hosts" => !spec.host_aliases.is_empty() || spec.host_names.len() > 1,
+        "resolv.conf" => spec.dns.is_given,
+        _ => false,
+    };
     let taken = |destination: &str| {
         base.pointer("/mounts")
             .and_then(Value::as_array)
@@ -112,7 +125,8 @@ pub(crate) fn mounts(dir: &PodDir, image: &Image, base: &Value, rootfs: &Path) -
     SHARED
         .iter()
         .filter(|(name, destination)| {
-            dir.files().join(name).exists() && !taken(destination) && has_place(image, rootfs, destination)
+            dir.files().join(name).exists()
+                && (is_given(name) || !taken(destination) && has_place(image, rootfs, destination))
         })
         .map(|(name, destination)| bind(dir.files().join(name), PathBuf::from(destination)))
         .collect()

@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tenure_spec::PodSpec;
+use tenure_spec::container::Resources;
 use tenure_spec::reference::Known;
-use tenure_supervise::cgroup::Cgroup;
+use tenure_supervise::cgroup::{Cgroup, Limits};
 use tenure_supervise::namespaces::{self, Kinds};
 use tenure_supervise::pidfd::PidFd;
 
@@ -85,11 +86,16 @@ impl Sandbox {
     }
 
     fn create_cgroup(&self) -> Result<(), EngineError> {
-        let cgroup = PathBuf::from(self.dir.cgroup());
-        let created = Cgroup::create(&cgroup);
-        created
-            .map(drop)
-            .map_err(|source| file_error("create cgroup", &cgroup, source))
+        let path = PathBuf::from(self.dir.cgroup());
+        let created = Cgroup::create(&path);
+        let cgroup = created.map_err(|source| file_error("create cgroup", &path, source))?;
+        let limits = limits(&self.spec.resources);
+        if limits == Limits::default() {
+            return Ok(());
+        }
+        cgroup
+            .limit(&limits)
+            .map_err(|source| file_error("limit cgroup", &path, source))
     }
 
     fn create_files(&self, known: &Known) -> Result<(), EngineError> {
@@ -143,5 +149,15 @@ impl Sandbox {
     pub(crate) async fn remove(&self) -> Vec<String> {
         let init = self.pod_init.borrow_mut().take();
         remove(&self.dir, init).await
+    }
+}
+
+/// What all containers of a pod may use together.
+fn limits(resources: &Resources) -> Limits {
+    Limits {
+        cpu_shares: resources.cpu_shares(),
+        cpu_quota: resources.cpu_quota(),
+        memory_bytes: resources.memory_limit_bytes,
+        huge_pages: resources.huge_pages.clone().into_iter().collect(),
     }
 }

@@ -64,6 +64,8 @@ fn every_field_of_the_kubernetes_types_is_decided() {
         fields_of::<ObjectMeta>(),
         fields_of::<v1::PodSpec>(),
         fields_of::<v1::PodOS>(),
+        fields_of::<v1::PodDNSConfig>(),
+        fields_of::<v1::PodDNSConfigOption>(),
         fields_of::<v1::HostAlias>(),
         fields_of::<v1::Container>(),
         fields_of::<v1::ContainerPort>(),

@@ -23,6 +23,26 @@ pub(crate) fn dns_subdomain(text: &str) -> Option<&'static str> {
     )
 }
 
+/// A domain to search: a DNS-1123 subdomain in which an underscore may begin a part, or the root.
+pub(crate) fn search_domain(text: &str) -> Option<&'static str> {
+    let parts = text.strip_suffix('.').unwrap_or(text);
+    let part = |part: &str| {
+        let plain = part.strip_prefix('_').unwrap_or(part).replace('_', "-");
+        is_label(&plain) && !part.ends_with('_')
+    };
+    let good = text == "." || text.len() <= 253 && parts.split('.').all(part);
+    (!good).then_some(
+        "must be a DNS-1123 subdomain: lower case letters, digits, '-', '_' and '.', every part beginning and ending \
+         with a letter or digit, at most 253 characters",
+    )
+}
+
+/// A word of resolv.conf.
+pub(crate) fn resolver_word(text: &str) -> Option<&'static str> {
+    text.contains(|c: char| c.is_whitespace() || c.is_control())
+        .then_some("must be one word")
+}
+
 fn is_label(text: &str) -> bool {
     let edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();

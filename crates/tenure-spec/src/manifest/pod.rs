@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
 
 use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::check::Check;
 use super::container::{PodFacts, RESTART_POLICIES};
 use super::report::{Path, quote};
+use super::resources::write_cpu;
 use super::{files, names};
 use crate::annotations;
-use crate::container::{ContainerSpec, RestartPolicy};
+use crate::container::{ContainerSpec, Resources, RestartPolicy};
 use crate::pod::PodSpec;
 
 /// The longest sum of a pod's annotations, in bytes.
@@ -31,22 +33,12 @@ impl Check<'_> {
         let name = meta.name.clone().unwrap_or_default();
         let context = spec.security_context.clone().unwrap_or_default();
         let at = path.field("securityContext");
-        let containers = container_names(spec);
-        let facts = PodFacts {
-            name: &name,
-            security: self.pod_security(&context, dir, &at),
-            volumes: self.volumes(
-                spec.volumes.as_deref().unwrap_or_default(),
-                &containers,
-                &path.field("volumes"),
-            ),
-            containers,
-            host_network: spec.host_network.unwrap_or(false),
-            dir,
-        };
+        let facts = self.facts(spec, &name, dir, &path);
         self.namespaces(spec, &path);
         self.pod_words(spec, &path);
         let (init_containers, containers) = self.containers(object, &facts, &path);
+        let names = self.host_names(spec, meta, &path);
+        let resources = self.pod_resources(spec, &init_containers, &containers, &path);
         let sysctls = context.sysctls.as_deref().unwrap_or_default();
         let restart_policy = spec.restart_policy.as_deref();
         let restart_policy = self.word(&path.field("restartPolicy"), restart_policy, &RESTART_POLICIES);
@@ -59,13 +51,16 @@ impl Check<'_> {
             uid: meta.uid.clone().unwrap_or_default(),
             labels: meta.labels.clone().unwrap_or_default(),
             annotations: meta.annotations.clone().unwrap_or_default(),
-            hostname: self.hostname(spec, &name, &path),
+            hostname: names.hostname,
+            host_names: names.all,
+            dns: self.dns(spec, &path),
             restart_policy: restart_policy.unwrap_or(RestartPolicy::Always),
             termination_grace_period_seconds: self.grace,
             active_deadline_seconds: self.active_deadline(spec, &path.field("activeDeadlineSeconds")),
             init_containers,
             containers,
             sysctls: self.sysctls(sysctls, spec, &at.field("sysctls")),
+            resources,
             host_network: facts.host_network,
             host_pid: spec.host_pid.unwrap_or(false),
             host_ipc: spec.host_ipc.unwrap_or(false),
@@ -74,6 +69,27 @@ impl Check<'_> {
             host_aliases: self.host_aliases(spec, &path.field("hostAliases")),
             volumes: facts.volumes,
             name,
+        }
+    }
+
+    /// What the containers inherit.
+    fn facts<'a>(
+        &mut self,
+        spec: &'a k8s::PodSpec,
+        name: &'a str,
+        dir: &'a FilePath,
+        path: &Path,
+    ) -> PodFacts<'a> {
+        let context = spec.security_context.clone().unwrap_or_default();
+        let volumes = spec.volumes.as_deref().unwrap_or_default();
+        let containers = container_names(spec);
+        PodFacts {
+            name,
+            security: self.pod_security(&context, dir, &path.field("securityContext")),
+            volumes: self.volumes(volumes, &containers, &path.field("volumes")),
+            containers,
+            host_network: spec.host_network.unwrap_or(false),
+            dir,
         }
     }
 
@@ -189,63 +205,11 @@ impl Check<'_> {
                 spec.automount_service_account_token,
                 "there is no API server here",
             ),
-            (
-                "setHostnameAsFQDN",
-                spec.set_hostname_as_fqdn,
-                "there is no cluster domain",
-            ),
         ] {
             if value == Some(true) {
                 self.report.warn(&path.field(field), format!("ignored: {reason}"));
             }
         }
-        let at = path.field("dnsPolicy");
-        if let Some(policy) = &spec.dns_policy {
-            let policies = [
-                ("ClusterFirst", true),
-                ("ClusterFirstWithHostNet", true),
-                ("Default", true),
-                ("None", false),
-            ];
-            match self.word(&at, Some(policy), &policies) {
-                Some(true) => self
-                    .report
-                    .warn(&at, "ignored: the bundle's own /etc/resolv.conf stands"),
-                Some(false) => self.error(
-                    &at,
-                    "not supported: None, the bundle's own /etc/resolv.conf stands",
-                ),
-                None => {}
-            }
-        }
-    }
-
-    /// The pod's host name: given, or its name cut to what a host name may be.
-    fn hostname(&mut self, spec: &k8s::PodSpec, name: &str, path: &Path) -> String {
-        if let Some(hostname) = spec.hostname.as_ref().filter(|text| !text.is_empty()) {
-            self.rule(&path.field("hostname"), hostname, names::dns_label);
-        }
-        if let Some(hostname) = spec.hostname_override.as_ref().filter(|text| !text.is_empty()) {
-            let at = path.field("hostnameOverride");
-            self.rule(&at, hostname, names::dns_subdomain);
-            if hostname.len() > 64 {
-                self.error(&at, "must be at most 64 characters");
-            }
-            for (present, field) in [
-                (spec.host_network, "hostNetwork"),
-                (spec.set_hostname_as_fqdn, "setHostnameAsFQDN"),
-            ] {
-                if present == Some(true) {
-                    self.error(&at, format!("may not be set when {field} is true"));
-                }
-            }
-            return hostname.clone();
-        }
-        let hostname = spec.hostname.clone().filter(|text| !text.is_empty());
-        hostname.unwrap_or_else(|| {
-            let head: String = name.chars().take(63).collect();
-            head.trim_end_matches(['-', '.']).to_owned()
-        })
     }
 
     fn active_deadline(&mut self, spec: &k8s::PodSpec, path: &Path) -> Option<u64> {
@@ -304,6 +268,9 @@ pub(crate) fn set_defaults(object: &mut k8s::Pod, pod: &PodSpec) {
     spec.dns_policy.get_or_insert_with(|| "ClusterFirst".into());
     spec.termination_grace_period_seconds.get_or_insert(30);
     spec.security_context.get_or_insert_default();
+    if let Some(resources) = &mut spec.resources {
+        resource_defaults(resources, &pod.resources);
+    }
     spec.volumes.iter_mut().flatten().for_each(volume_defaults);
     for container in spec
         .init_containers
@@ -338,6 +305,31 @@ fn volume_defaults(volume: &mut k8s::Volume) {
     mode.get_or_insert(files::DEFAULT_MODE);
     for field in items.into_iter().filter_map(|item| item.field_ref.as_mut()) {
         field.api_version.get_or_insert_with(|| "v1".into());
+    }
+}
+
+/// The pod's requests, which are its containers' or its limits where the manifest has none.
+fn resource_defaults(resources: &mut k8s::ResourceRequirements, checked: &Resources) {
+    let requests: &mut BTreeMap<_, _> = resources.requests.get_or_insert_default();
+    let cpu = checked.cpu_request_millis.map(write_cpu);
+    let memory = checked.memory_request_bytes.map(|bytes| bytes.to_string());
+    for (name, amount) in [("cpu", cpu), ("memory", memory)] {
+        // As it was written where it is the same.
+        let limit = resources.limits.as_ref().and_then(|limits| limits.get(name));
+        let is_limit = match name {
+            "cpu" => checked.cpu_request_millis == checked.cpu_limit_millis,
+            _ => checked.memory_request_bytes == checked.memory_limit_bytes,
+        };
+        let amount = match limit {
+            Some(limit) if is_limit => Some(limit.clone()),
+            _ => amount.map(Quantity),
+        };
+        if let Some(amount) = amount {
+            requests.entry(name.to_owned()).or_insert(amount);
+        }
+    }
+    for (name, limit) in resources.limits.iter().flatten() {
+        requests.entry(name.clone()).or_insert_with(|| limit.clone());
     }
 }
 

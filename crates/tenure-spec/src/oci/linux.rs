@@ -5,14 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{ConfigProblem, Overlay};
+use crate::container::{CPU_PERIOD, Resources};
 use crate::manifest::security::is_ipc_sysctl;
-
-/// The scheduler's period, in microseconds.
-const PERIOD: u64 = 100_000;
-/// The least quota that the kernel takes, in microseconds.
-const LEAST_QUOTA: u64 = 1_000;
-/// The bounds of `cpu.shares`.
-const SHARES: (u64, u64) = (2, 262_144);
 
 /// Where a container's namespace of one kind comes from.
 enum From {
@@ -139,17 +133,25 @@ impl Overlay<'_> {
                 memory.remove("reservation");
             }
         }
-        if let Some(request) = resources.cpu_request_millis {
-            let shares = (request.saturating_mul(1024) / 1000).clamp(SHARES.0, SHARES.1);
+        if let Some(shares) = resources.cpu_shares() {
             self.object("linux.resources.cpu")?
                 .insert("shares".into(), shares.into());
         }
-        if let Some(limit) = resources.cpu_limit_millis {
-            let quota = limit.saturating_mul(PERIOD / 1000).max(LEAST_QUOTA);
+        if let Some(quota) = resources.cpu_quota() {
             let cpu = self.object("linux.resources.cpu")?;
             cpu.insert("quota".into(), i64::try_from(quota).unwrap_or(i64::MAX).into());
-            cpu.insert("period".into(), PERIOD.into());
+            cpu.insert("period".into(), CPU_PERIOD.into());
             cpu.remove("burst");
+        }
+        self.huge_pages(&resources)
+    }
+
+    /// Limits of huge pages in place of the bundle's for the same sizes.
+    fn huge_pages(&mut self, resources: &Resources) -> Result<(), ConfigProblem> {
+        for (size, bytes) in &resources.huge_pages {
+            let limits = self.list("linux.resources", "hugepageLimits")?;
+            limits.retain(|limit| limit.get("pageSize").and_then(Value::as_str) != Some(size));
+            limits.push(json!({"pageSize": size, "limit": bytes}));
         }
         Ok(())
     }

@@ -73,6 +73,17 @@ impl Hierarchy {
         self.version == Version::V1 && self.options.split(',').any(|option| option == controller)
     }
 
+    /// A folder in place of a mount.
+    #[cfg(test)]
+    pub(super) fn fake(version: Version, root: &Path, options: &str) -> Self {
+        Self {
+            version,
+            root: root.into(),
+            options: options.into(),
+            alone: false,
+        }
+    }
+
     /// Makes a cgroup, for children with controllers of their own or for processes, and its missing parents.
     pub(super) fn make(&self, relative: &Path, for_children: bool) -> io::Result<()> {
         // Another pod's removal may take an empty parent away at any step: then once more from the top. That another

@@ -179,7 +179,7 @@ fn terminated(published: &Published, ended: &lifecycle::Terminated, id: String) 
     }
 }
 
-/// `.status.qosClass`, from the resources of all containers; `None` when the object is lost.
+/// `.status.qosClass`, from the resources of the pod, else of all containers; `None` when the object is lost.
 fn qos_class(observed: &Observed) -> Option<String> {
     let text = serde_json::to_vec(&observed.object).ok()?;
     let origin = tenure_spec::manifest::Origin {
@@ -187,10 +187,12 @@ fn qos_class(observed: &Observed) -> Option<String> {
         dir: "/".into(),
     };
     let pod = tenure_spec::manifest::load(&text, &origin).ok()?.pod;
-    let all: Vec<_> = pod
-        .all_containers()
-        .map(|container| &container.resources)
-        .collect();
+    let containers = pod.all_containers().map(|container| &container.resources);
+    let all: Vec<_> = if pod.resources == Resources::default() {
+        containers.collect()
+    } else {
+        vec![&pod.resources]
+    };
     let is_guaranteed = |it: &&Resources| {
         it.cpu_limit_millis.is_some()
             && it.memory_limit_bytes.is_some()
