@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PodStatus};
-use tenure_integration::{Gate, Host};
+use tenure_integration::{Gate, Host, Outcome};
 
 use super::*;
 
@@ -61,7 +61,11 @@ impl Target {
     fn set(&mut self, pod: &RunningPod<'_>, container: &str, good: bool) {
         match self {
             Self::File(path) if good => exec_in(pod, container, &format!(": >{path}")),
-            Self::File(path) => exec_in(pod, container, &format!("rm {path}")),
+            // What it is told to may take the messenger with it.
+            Self::File(path) => {
+                let outcome = run_in(pod, container, &format!("rm {path}"));
+                assert!([0, 137].contains(&outcome.code), "{outcome}");
+            }
             Self::Http(server) => server.set_answer(Answer::Status(if good { 200 } else { 503 })),
             Self::Tcp(gate) if good => gate.open(),
             Self::Tcp(gate) => gate.close(),
@@ -216,11 +220,15 @@ fn manifest([proxy, agent, web, api]: &[Probed; 4]) -> Manifest {
         .app(shell("job", &job).mount("shared", "/shared"))
 }
 
-fn exec_in(pod: &RunningPod<'_>, container: &str, script: &str) {
+fn run_in(pod: &RunningPod<'_>, container: &str, script: &str) -> Outcome {
     let arguments = [
         "pod", "exec", &pod.name, "-c", container, "--", "sh", "-c", script,
     ];
-    pod.host.run(&arguments).ok();
+    pod.host.run(&arguments)
+}
+
+fn exec_in(pod: &RunningPod<'_>, container: &str, script: &str) {
+    run_in(pod, container, script).ok();
 }
 
 /// A signal to a container's first process, which may take the sender with it.
