@@ -1,9 +1,11 @@
 //! Restarts and termination messages of real containers (lifecycle-semantics 5; scenarios S78, S81, S85 to S87).
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use k8s_openapi::api::core::v1::ContainerStateTerminated;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, PodStatus};
 use serde_json::json;
-use tenure_integration::{Manifest, RunningPod, assert_between, host, seconds_between, shell};
+use tenure_integration::{
+    Manifest, RunningPod, STAY, assert_between, exec, host, ignores_term, seconds_between, shell,
+};
 
 fn ended(pod: &RunningPod<'_>, name: &str) -> ContainerStateTerminated {
     pod.container(name).state.unwrap().terminated.unwrap()
@@ -107,4 +109,142 @@ fn s87_each_instance_begins_with_an_empty_message_and_the_last_ones_is_kept() {
     assert_eq!(status.state.unwrap().terminated.unwrap().message, None);
     let second: Vec<String> = pod.log_of("app", 1).into_iter().map(|line| line.text).collect();
     assert_eq!(second, ["seen"]);
+}
+
+/// A pod of which `trigger` ends once with a code that restarts all containers, when `/shared/go` is there.
+fn restarts_all() -> Manifest {
+    let rule =
+        json!([{ "action": "RestartAllContainers", "exitCodes": { "operator": "In", "values": [88] } }]);
+    let setup = "[ -e /layer ] && echo stale; : >/layer; echo line >>/shared/lines; wc -l </shared/lines";
+    let namespaces = "for it in net uts ipc; do readlink /proc/self/ns/$it; done";
+    let trigger = format!(
+        "[ -e /shared/again ] && {{ trap 'exit 0' TERM; {STAY}; }}; until [ -e /shared/go ]; do sleep 0.05; done; \
+         : >/shared/again; exit 88"
+    );
+    let app = shell(
+        "app",
+        &format!("{namespaces}; trap 'echo TERM; exit 7' TERM; {STAY}"),
+    );
+    Manifest::new()
+        .grace(60)
+        .volume(json!({ "name": "shared", "emptyDir": {} }))
+        .init(shell("setup", setup).mount("shared", "/shared"))
+        .init(ignores_term("side").set("restartPolicy", "Always"))
+        .app(
+            app.mount("shared", "/shared")
+                .pre_stop(exec("echo preStop >/proc/1/fd/1")),
+        )
+        .app(
+            shell("trigger", &trigger)
+                .mount("shared", "/shared")
+                .set("restartPolicy", "Never")
+                .set("restartPolicyRules", rule),
+        )
+}
+
+/// Lets the trigger end, which may take the messenger with it.
+fn go(pod: &RunningPod<'_>) {
+    let touch = ["pod", "exec", &pod.name, "-c", "app", "--", "touch", "/shared/go"];
+    let outcome = pod.host.run(&touch);
+    assert!([0, 137].contains(&outcome.code), "{outcome}");
+}
+
+fn texts(pod: &RunningPod<'_>, container: &str, restarts: u32) -> Vec<String> {
+    let lines = pod.log_of(container, restarts).into_iter();
+    lines.map(|line| line.text).collect()
+}
+
+/// What was told of it: who ended, who was ended, and who was begun again when.
+fn assert_all_were_restarted_in_order(pod: &RunningPod<'_>, status: &PodStatus) {
+    let told = pod.event("RestartingAllContainers", "trigger");
+    assert_eq!(
+        told.message,
+        "Container trigger exited with code 88, restarting all containers"
+    );
+    let exited = |name: &str| pod.event("Exited", name).time;
+    assert!(exited("trigger") <= told.time && told.time <= pod.event("Killing", "app").time);
+    let again = |name: &str| {
+        let events = pod.events_of("Created");
+        let mut of_name = events
+            .iter()
+            .filter(|event| event.container.as_deref() == Some(name));
+        of_name.next_back().unwrap().time
+    };
+    let order = [
+        exited("side"),
+        again("setup"),
+        again("side"),
+        again("app"),
+        again("trigger"),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    let killed = seconds_between(pod.event("Killing", "side").time, exited("side"));
+    assert_between("from the stop signal to SIGKILL", killed, 1.9, 20.0);
+    let conditions = status.conditions.as_ref().unwrap();
+    let condition = conditions
+        .iter()
+        .find(|it| it.type_ == "AllContainersRestarting")
+        .unwrap();
+    assert_eq!(condition.status, "False");
+    let changed = condition.last_transition_time.as_ref().unwrap().0;
+    assert!(changed >= told.time, "it held meanwhile");
+}
+
+#[test]
+fn an_exit_whose_rule_says_so_restarts_all_containers_in_the_same_place() {
+    let Some(host) = host("restartall") else { return };
+    let pod = host.start(&restarts_all());
+    for name in ["side", "app"] {
+        pod.until_wrote(name, "ready");
+    }
+    pod.until_phase("Running");
+    let before = pod.object();
+    go(&pod);
+    let status = pod.until_status("the second life", |status| {
+        let inits = status.init_container_statuses.iter();
+        let mut all = inits.chain(&status.container_statuses).flatten();
+        all.all(|status| status.restart_count == 1 && status.ready)
+    });
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+    assert_eq!(
+        texts(&pod, "setup", 1),
+        ["2"],
+        "the volume is kept, the layer is not"
+    );
+    // Three namespaces, the trap's word, and no preStop.
+    assert_eq!(texts(&pod, "app", 0)[3..], ["ready", "TERM"]);
+    assert_eq!(texts(&pod, "app", 0)[..3], texts(&pod, "app", 1)[..3]);
+    assert_eq!(pod.object().metadata.uid, before.metadata.uid);
+    let last = |name: &str| {
+        pod.container(name)
+            .last_state
+            .unwrap()
+            .terminated
+            .unwrap()
+            .exit_code
+    };
+    assert_eq!(["setup", "side", "app", "trigger"].map(last), [0, 137, 7, 88]);
+
+    assert_all_were_restarted_in_order(&pod, &status);
+
+    pod.stop(&["--grace", "1"]).outcome.ok();
+    pod.finish();
+    assert_eq!(texts(&pod, "app", 1)[3..], ["ready", "preStop", "TERM"]);
+    host.assert_nothing_runs();
+}
+
+#[test]
+fn a_stop_while_all_containers_are_restarted_ends_the_pod() {
+    let Some(host) = host("restartstop") else { return };
+    let pod = host.start(&restarts_all());
+    for name in ["side", "app"] {
+        pod.until_wrote(name, "ready");
+    }
+    pod.until_phase("Running");
+    go(&pod);
+    pod.until_event("RestartingAllContainers", "trigger");
+    pod.stop(&[]).outcome.ok();
+    pod.finish();
+    host.assert_nothing_runs();
+    assert_eq!(pod.events().last().unwrap().reason, "Finished");
 }

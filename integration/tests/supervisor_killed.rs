@@ -120,6 +120,33 @@ fn the_command_in_the_foreground_ends_too() {
 }
 
 #[test]
+fn nothing_is_begun_anew_after_its_death_while_all_containers_are_restarted() {
+    let Some(host) = host("skall") else { return };
+    let rule = serde_json::json!([{ "action": "RestartAllContainers", "exitCodes": { "operator": "In", "values": [88] } }]);
+    let trigger = shell("trigger", "until [ -e /tmp/go ]; do sleep 0.05; done; exit 88")
+        .set("restartPolicy", "Never")
+        .set("restartPolicyRules", rule);
+    let manifest = Manifest::new().grace(1).app(ignores_term("app")).app(trigger);
+    let (pod, outcome) = host.detach(&manifest);
+    outcome.ok();
+    pod.until_wrote("app", "ready");
+    let go = [
+        "pod", "exec", &pod.name, "-c", "trigger", "--", "touch", "/tmp/go",
+    ];
+    // It may be taken with the container that it is for.
+    let outcome = host.run(&go);
+    assert!([0, 137].contains(&outcome.code), "{outcome}");
+    pod.until_event("RestartingAllContainers", "trigger");
+    kill_supervisor(&pod);
+    pod.stop(&[]).outcome.ok();
+    host.assert_nothing_runs();
+    let status = pod.status();
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    host.run(&["pod", "delete", &pod.name]).ok();
+    host.assert_nothing_is_left();
+}
+
+#[test]
 fn whenever_it_is_killed_during_the_start_everything_can_be_removed() {
     let Some(host) = host("skany") else { return };
     for milliseconds in 0..30 {

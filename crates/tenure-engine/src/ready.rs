@@ -37,6 +37,7 @@ enum Verdict {
 
 impl Ready {
     pub(crate) fn new(pipe: OwnedFd, plan: &PodPlan) -> Self {
+        let ends_for_good = !plan.may_restart_all_containers();
         let apps = plan
             .containers
             .iter()
@@ -46,7 +47,8 @@ impl Ready {
                 index,
                 up: false,
                 final_at_once: container.restart == RestartPolicy::Never
-                    && container.restart_rules.is_empty(),
+                    && container.restart_rules.is_empty()
+                    && ends_for_good,
             })
             .collect();
         Self {

@@ -119,6 +119,8 @@ pub enum Reason {
     /// The readiness probe's verdict has become bad.
     NotReady,
     DeadlineExceeded,
+    /// A container has ended with a code whose rule restarts all containers.
+    RestartingAllContainers,
     /// A stop was asked for.
     Stopping,
     /// SIGKILL was ordered.
@@ -153,6 +155,7 @@ impl Reason {
             Self::Ready => "Ready",
             Self::NotReady => "NotReady",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::RestartingAllContainers => "RestartingAllContainers",
             Self::Stopping => "Stopping",
             Self::Killed => "Killed",
             Self::FailedDelete => "FailedDelete",

@@ -48,7 +48,10 @@
 //!
 //! "preStop, or signal": preStop if there is one and the grace is not nothing; else a sidecar whose pod ends goes to
 //! AwaitingTurn while the grace lasts, and everything else gets its signal at once. The same choice follows preStop.
-//! A start that comes to Stopped goes on to Deleting, with the order, at once when no answer is owed.
+//! A start that comes to Stopped goes on to Deleting, with the order, at once when no answer is owed; one whose end
+//! restarts all containers only when `Restart` comes.
+//! `Restart` is `Stop` without any grace, in Pending it is `·`; what it has brought to Deleted, or finds there, is Pending
+//! at once.
 //! "no other start": a restart that the policy would give is given up. Without a startup probe StartingUp is passed over.
 //!
 //! Events:
@@ -147,6 +150,8 @@ pub enum Command {
     Kill,
     /// A sidecar may be signalled (`lifecycle-semantics 3.20`).
     Turn,
+    /// End now, without preStop, and wait for another first start: the pod begins again (`lifecycle-semantics 5.9`).
+    Restart,
 }
 
 /// The machine of one container.
@@ -158,6 +163,10 @@ pub struct ContainerMachine {
     grace: Duration,
     state: State,
     restart_count: u32,
+    /// There was another start since the pod began, or began again.
+    restarted: bool,
+    /// The pod is to begin again: what comes to its end for good now is Pending then.
+    begins_anew: bool,
     /// `lastState`: the start before the newest.
     last: Option<Terminated>,
     backoff: Backoff,
@@ -174,8 +183,12 @@ impl ContainerMachine {
             probers: Probers::new(&plan.probes),
             plan,
             grace,
-            state: State::Pending,
+            state: State::Pending {
+                before: Outcome::Never,
+            },
             restart_count: 0,
+            restarted: false,
+            begins_anew: false,
             last: None,
             backoff: Backoff::new(max_backoff),
             owed: Owed::default(),
@@ -261,6 +274,7 @@ impl ContainerMachine {
             Command::Stop(grace) => self.stop(now, grace, &mut out),
             Command::Kill => self.kill(now, &mut out),
             Command::Turn => self.turn(now, &mut out),
+            Command::Restart => self.restart(now, &mut out),
         }
         self.settle(now, &mut out);
         out
@@ -276,10 +290,12 @@ impl ContainerMachine {
         out
     }
 
-    /// What follows from every input: probes that are due now, a delete that nothing stands in the way of any more.
+    /// What follows from every input: probes that are due now, a delete that nothing stands in the way of any more,
+    /// another beginning.
     fn settle(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         self.ask_probes(now, out);
         self.delete_when_settled(out);
+        self.begin_anew();
     }
 
     /// When something becomes due.
@@ -300,7 +316,7 @@ impl ContainerMachine {
             },
             State::BackingOff { until, .. } => Some(*until),
             State::Starting { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Running { .. }
@@ -322,7 +338,10 @@ impl ContainerMachine {
 
     /// What the next state is made from. The caller puts one back before it returns.
     fn take(&mut self) -> State {
-        mem::replace(&mut self.state, State::Pending)
+        let nothing = State::Pending {
+            before: Outcome::Never,
+        };
+        mem::replace(&mut self.state, nothing)
     }
 
     fn order(&self, action: ContainerAction, out: &mut Vec<Action>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_spec::{ContainerSpec, Handler, PodSpec, RestartPolicy, RestartRule};
+use tenure_spec::{ContainerSpec, Handler, PodSpec, RestartAction, RestartPolicy, RestartRule};
 
 use crate::event::ContainerIndex;
 use crate::probe::ProbePlans;
@@ -79,6 +79,14 @@ impl PodPlan {
     /// The container at an index, if there is one.
     pub fn container(&self, index: ContainerIndex) -> Option<&ContainerPlan> {
         self.containers.get(index.0)
+    }
+
+    /// True when the end of some container may restart all of them (`lifecycle-semantics 5.9`).
+    pub fn may_restart_all_containers(&self) -> bool {
+        self.containers
+            .iter()
+            .flat_map(|container| &container.restart_rules)
+            .any(|rule| rule.action == RestartAction::RestartAllContainers)
     }
 
     /// True when the pod has init containers or sidecars: waiting containers then show `PodInitializing`.

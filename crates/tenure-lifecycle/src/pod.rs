@@ -5,9 +5,11 @@
 //!
 //! ```text
 //! New ─Begin▶ CreatingSandbox ─SandboxCreated▶ Active ─ends▶ Ending ─all deleted▶ RemovingSandbox ─▶ Finished
-//!                  │                                            ▲                                      ▲
-//!                  ├─ Stop, Kill: ends once the sandbox is there ┘                                      │
-//!                  └─ SandboxFailed ───────────────────────────────────────────────────────────────────┘
+//!                  │                             │  ▲           ▲ ▲                                     ▲
+//!                  │    a rule restarts all ──── ▼  │ begins anew │ ends                                │
+//!                  │                           Restarting ──────┘ │                                     │
+//!                  ├─ Stop, Kill: ends once the sandbox is there ─┘                                     │
+//!                  └─ SandboxFailed ────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! # The table
@@ -22,6 +24,7 @@
 //! | CreatingSandbox | · | → Active | → Finished, phase Failed | · | nothing will be created | as Stop | · |
 //! | CreatingSandbox, to end | · | remove sandbox → RemovingSandbox | → Finished, phase Failed | · | · | · | · |
 //! | Active | · | · | · | · | → Ending | → Ending, kills | activeDeadlineSeconds: → Ending |
+//! | Restarting | · | · | · | · | → Ending | → Ending, kills | all deleted and the wait over: → Active; activeDeadlineSeconds: → Ending |
 //! | Ending | · | · | · | · | shortens | kills | · |
 //! | RemovingSandbox | · | · | · | → Finished | · | · | · |
 //! | Finished | · | · | · | · | rejected | rejected | · |
@@ -31,6 +34,8 @@
 //! nothing wrong.
 //!
 //! In Active, after every event, the first of these that holds:
+//! 0. A container has ended of its own accord with a code whose rule is RestartAllContainers → Restarting
+//!    (`lifecycle-semantics 5.3, 5.9`).
 //! 1. `activeDeadlineSeconds` have passed since Begin: ends, phase Failed, reason DeadlineExceeded.
 //! 2. An init container failed for good: ends, phase Failed (`lifecycle-semantics 4.2`, S63).
 //! 3. Every app has ended for good: ends; sidecars are stopped with the pod's grace (3.26, S60). They are not
@@ -38,6 +43,13 @@
 //! 4. The first container never begun is created if all before it let it: plain inits have ended 0, sidecars are
 //!    running with postStart returned and their startup probe, if any, passed (4.20), the app before has come through its first start or is dead (1.4, S4).
 //!    Once an app has begun, inits and sidecars hold nothing up any more (4.3).
+//!
+//! In Restarting: all containers but the one that ended are ended at once, without preStop and order, with 2 s from the
+//! stop signal to SIGKILL, and deleted; then that one is. What any of them came to does not count: when all are
+//! deleted, and the wait of the one that ended is over (5.4, counted from its end), every container is as if it had never
+//! been begun, but for its restartCount and lastState, and the pod goes on in Active, in the same sandbox. The wait holds
+//! up the whole pod: KEP-5532 promises the same back-off as for restarts of one container. Only an exit counts: a create
+//! that fails with code 128 is tried again alone, whatever its rule says.
 //!
 //! In Ending, after every event: a sidecar gets its turn when no app and no later sidecar runs (3.20); when all are
 //! deleted, the sandbox is removed.
@@ -83,6 +95,14 @@ pub(crate) enum Life {
     },
     /// Containers are begun and restarted.
     Active { deadline: Option<Timestamp> },
+    /// All containers are brought to their ends, to be begun again.
+    Restarting {
+        deadline: Option<Timestamp>,
+        /// Whose end has restarted them.
+        trigger: ContainerIndex,
+        /// No container is begun before.
+        until: Timestamp,
+    },
     /// Containers are brought to their ends.
     Ending { end: End },
     /// `RemoveSandbox` is under way.
@@ -99,6 +119,7 @@ pub enum PodStage {
     Adopted,
     CreatingSandbox,
     Active,
+    Restarting,
     Ending,
     RemovingSandbox,
     Finished,
@@ -222,6 +243,10 @@ impl PodMachine {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let own = match &self.life {
             Life::Active { deadline } => *deadline,
+            Life::Restarting { deadline, until, .. } => {
+                let all_deleted = self.containers.iter().all(ContainerMachine::is_pending);
+                deadline.iter().chain(all_deleted.then_some(until)).min().copied()
+            }
             Life::New
             | Life::Adopted
             | Life::CreatingSandbox { .. }
@@ -253,6 +278,7 @@ impl PodMachine {
             Life::Adopted => PodStage::Adopted,
             Life::CreatingSandbox { .. } => PodStage::CreatingSandbox,
             Life::Active { .. } => PodStage::Active,
+            Life::Restarting { .. } => PodStage::Restarting,
             Life::Ending { .. } => PodStage::Ending,
             Life::RemovingSandbox { .. } => PodStage::RemovingSandbox,
             Life::Finished { .. } => PodStage::Finished,
@@ -362,7 +388,7 @@ impl PodMachine {
             Life::CreatingSandbox { end, .. } => {
                 end.get_or_insert(End { since: now, why });
             }
-            Life::Adopted | Life::Active { .. } => {
+            Life::Adopted | Life::Active { .. } | Life::Restarting { .. } => {
                 self.life = Life::Ending {
                     end: End { since: now, why },
                 }

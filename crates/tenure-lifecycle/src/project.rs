@@ -2,9 +2,10 @@
 
 use crate::container::ContainerMachine;
 use crate::container::view::Verdict;
+use crate::event::ContainerIndex;
 use crate::plan::{ContainerKind, PodPlan};
 use crate::pod::{End, Life, Why};
-use crate::status::{Condition, ConditionType, Phase, PodStatus};
+use crate::status::{Condition, ConditionType, ContainerStatus, Phase, PodStatus};
 use crate::time::Timestamp;
 
 /// What the status is made from.
@@ -30,7 +31,7 @@ impl<'a> View<'a> {
 
     fn end(self) -> Option<&'a End> {
         match self.life {
-            Life::New | Life::Adopted | Life::Active { .. } => None,
+            Life::New | Life::Adopted | Life::Active { .. } | Life::Restarting { .. } => None,
             Life::CreatingSandbox { end, .. } => end.as_ref(),
             Life::Ending { end } | Life::RemovingSandbox { end } | Life::Finished { end, .. } => Some(end),
         }
@@ -39,7 +40,11 @@ impl<'a> View<'a> {
     /// No start is to come: the end of the pod has begun, and there is no create on its way.
     fn is_closing(self) -> bool {
         match self.life {
-            Life::New | Life::Adopted | Life::CreatingSandbox { .. } | Life::Active { .. } => false,
+            Life::New
+            | Life::Adopted
+            | Life::CreatingSandbox { .. }
+            | Life::Active { .. }
+            | Life::Restarting { .. } => false,
             Life::Ending { .. } | Life::RemovingSandbox { .. } | Life::Finished { .. } => true,
         }
     }
@@ -50,8 +55,13 @@ impl<'a> View<'a> {
             | Life::CreatingSandbox { .. }
             | Life::RemovingSandbox { .. }
             | Life::Finished { .. } => false,
-            Life::Adopted | Life::Active { .. } | Life::Ending { .. } => true,
+            Life::Adopted | Life::Active { .. } | Life::Restarting { .. } | Life::Ending { .. } => true,
         }
+    }
+
+    /// All containers are deleted, to be begun again.
+    fn is_restarted(self) -> bool {
+        self.containers.iter().all(ContainerMachine::is_pending)
     }
 
     fn any_app_ran(self) -> bool {
@@ -104,7 +114,11 @@ fn terminal_phase(view: View<'_>) -> Phase {
     let all_well = view
         .of_kind(ContainerKind::App)
         .all(|app| app.verdict() == Verdict::Succeeded);
-    if all_well && !failed_as_a_whole {
+    // One that was ended while it ran again counts, whatever the apps had come to before (`lifecycle-semantics 5.9`).
+    let init_failed = view
+        .of_kind(ContainerKind::Init)
+        .any(|init| init.verdict() == Verdict::Failed);
+    if all_well && !init_failed && !failed_as_a_whole {
         Phase::Succeeded
     } else {
         Phase::Failed
@@ -131,13 +145,29 @@ pub(crate) fn conditions(view: View<'_>, phase: Phase, now: Timestamp) -> Vec<Co
         since: now,
     };
     let initialised = view.is_initialised() || phase == Phase::Succeeded;
-    vec![
+    let mut conditions = vec![
         condition(ConditionType::PodScheduled, true, ""),
         condition(ConditionType::PodReadyToStartContainers, view.has_sandbox(), ""),
         condition(ConditionType::Initialized, initialised, uninitialised),
         condition(ConditionType::ContainersReady, ready, unready),
         condition(ConditionType::Ready, ready, unready),
-    ]
+    ];
+    if view.plan.may_restart_all_containers() {
+        let holds = matches!(view.life, Life::Restarting { .. }) && !view.is_restarted();
+        let reason = match phase {
+            Phase::Succeeded => "PodCompleted",
+            Phase::Failed => "PodFailed",
+            Phase::Pending | Phase::Running if holds => "RestartAllContainersStarted",
+            Phase::Pending | Phase::Running => "",
+        };
+        conditions.push(Condition {
+            kind: ConditionType::AllContainersRestarting,
+            holds,
+            reason: reason.to_owned(),
+            since: now,
+        });
+    }
+    conditions
 }
 
 /// The new conditions, each with the time since which it has stood so.
@@ -170,13 +200,9 @@ pub(crate) fn pod_status(view: View<'_>, phase: Phase, conditions: &[Condition])
         | Life::Adopted
         | Life::CreatingSandbox { .. }
         | Life::Active { .. }
+        | Life::Restarting { .. }
         | Life::Ending { .. }
         | Life::RemovingSandbox { .. } => None,
-    };
-    let waiting = if view.plan.has_init_containers() {
-        "PodInitializing"
-    } else {
-        "ContainerCreating"
     };
     PodStatus {
         phase,
@@ -188,10 +214,39 @@ pub(crate) fn pod_status(view: View<'_>, phase: Phase, conditions: &[Condition])
         containers: view
             .containers
             .iter()
-            .map(|container| container.status(waiting))
+            .enumerate()
+            .map(|(place, container)| container_status(view, ContainerIndex(place), container))
             .collect(),
         exit_code: exit_code(view, phase),
     }
+}
+
+/// One entry of the pod's status, with why a container waits that was not begun.
+fn container_status(view: View<'_>, place: ContainerIndex, container: &ContainerMachine) -> ContainerStatus {
+    let waiting = match view.life {
+        // The pod waits as a container does that is in back-off (`lifecycle-semantics 5.7`).
+        Life::Restarting { trigger, until, .. } if *trigger == place && view.is_restarted() => {
+            let mut status = container.status("CrashLoopBackOff");
+            status.activity = "back-off".to_owned();
+            status.activity_until = Some(*until);
+            return status;
+        }
+        Life::Restarting { .. } => "RestartingAllContainers",
+        Life::New
+        | Life::Adopted
+        | Life::CreatingSandbox { .. }
+        | Life::Active { .. }
+        | Life::Ending { .. }
+        | Life::RemovingSandbox { .. }
+        | Life::Finished { .. } => {
+            if view.plan.has_init_containers() {
+                "PodInitializing"
+            } else {
+                "ContainerCreating"
+            }
+        }
+    };
+    container.status(waiting)
 }
 
 /// The pod's exit code; `pod`'s documentation tells the rule.

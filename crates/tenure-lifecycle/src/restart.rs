@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_spec::{RestartPolicy, RestartRule};
+use tenure_spec::{RestartAction, RestartPolicy, RestartRule};
 
 use crate::container::state::Outcome;
 
@@ -19,9 +19,7 @@ const RESET_AFTER: Duration = Duration::from_secs(600);
 /// never followed by another: only the end of the pod does that. The first rule about the exit code comes before the
 /// policy, and always restarts (`lifecycle-semantics 5.3`, S81).
 pub(crate) fn wanted(policy: RestartPolicy, rules: &[RestartRule], outcome: &Outcome) -> bool {
-    if let Outcome::Ended(terminated) = outcome
-        && rules.iter().any(|rule| rule.applies_to(terminated.exit_code))
-    {
+    if action(rules, outcome).is_some() {
         return true;
     }
     match (policy, outcome) {
@@ -29,6 +27,17 @@ pub(crate) fn wanted(policy: RestartPolicy, rules: &[RestartRule], outcome: &Out
         (RestartPolicy::Always, Outcome::Ended(_) | Outcome::ConfigError { .. }) => true,
         (RestartPolicy::OnFailure, Outcome::Ended(terminated)) => terminated.exit_code != 0,
         (RestartPolicy::OnFailure, Outcome::ConfigError { .. }) => true,
+    }
+}
+
+/// What the rules want after a start that came out so: the first one about its exit code is the one that counts.
+pub(crate) fn action(rules: &[RestartRule], outcome: &Outcome) -> Option<RestartAction> {
+    match outcome {
+        Outcome::Ended(terminated) => rules
+            .iter()
+            .find(|rule| rule.applies_to(terminated.exit_code))
+            .map(|rule| rule.action),
+        Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => None,
     }
 }
 

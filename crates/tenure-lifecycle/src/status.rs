@@ -61,6 +61,8 @@ pub enum ConditionType {
     Initialized,
     ContainersReady,
     Ready,
+    /// Only of a pod with a restart rule that has this action.
+    AllContainersRestarting,
 }
 
 impl ConditionType {
@@ -72,6 +74,7 @@ impl ConditionType {
             Self::Initialized => "Initialized",
             Self::ContainersReady => "ContainersReady",
             Self::Ready => "Ready",
+            Self::AllContainersRestarting => "AllContainersRestarting",
         }
     }
 }
@@ -83,7 +86,7 @@ pub struct Condition {
     pub kind: ConditionType,
     /// `status`.
     pub holds: bool,
-    /// `reason`, e.g. `ContainersNotReady`, `PodCompleted`; empty when it holds.
+    /// `reason`, e.g. `ContainersNotReady`, `PodCompleted`; empty when it is as it should be.
     pub reason: String,
     /// `lastTransitionTime`.
     pub since: Timestamp,

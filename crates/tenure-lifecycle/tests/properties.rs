@@ -11,7 +11,7 @@ use tenure_lifecycle::{
     HookPoint, PodMachine, PodPlan, ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Request, StartFailure,
     Timestamp,
 };
-use tenure_spec::{RestartPolicy, RestartRule};
+use tenure_spec::{RestartAction, RestartPolicy, RestartRule};
 
 /// What a random life is made of.
 #[derive(Debug, Clone)]
@@ -62,7 +62,15 @@ fn probe_plans() -> impl Strategy<Value = ProbePlans> {
 
 fn container(kind: ContainerKind) -> impl Strategy<Value = ContainerPlan> {
     let codes = prop::collection::vec(0_u8..4, 1..3);
-    let rule = (any::<bool>(), codes).prop_map(|(excludes, codes)| RestartRule { excludes, codes });
+    let action = prop_oneof![
+        Just(RestartAction::Restart),
+        Just(RestartAction::RestartAllContainers)
+    ];
+    let rule = (action, any::<bool>(), codes).prop_map(|(action, excludes, codes)| RestartRule {
+        action,
+        excludes,
+        codes,
+    });
     let rules = prop::collection::vec(rule, 0..2);
     (policy(), rules, handler(), handler(), probe_plans()).prop_map(
         move |(policy, restart_rules, post_start, pre_stop, probes)| {

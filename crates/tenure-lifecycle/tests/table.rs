@@ -57,6 +57,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ),
         ("Kill", Input::Command(|_| Command::Kill)),
         ("Turn", Input::Command(|_| Command::Turn)),
+        ("Restart", Input::Command(|_| Command::Restart)),
         ("Due", Input::Due),
         ("Created", Input::Event(E::Created)),
         ("CreateFailed", Input::Event(E::CreateFailed(runtime_error()))),
@@ -197,55 +198,55 @@ fn row(kind: fn(&str) -> Sim, path: &str) -> String {
 
 const CONTAINER_TABLE: &str = "
     Pending via  | Create: create → Creating | Stop: → Deleted | Kill: → Deleted
-    Creating via Create | Stop: → Discarding | Kill: → Discarding | Created: start → Starting | CreateFailed: told → BackingOff | Exited: told → Stopped
-    Discarding via Create Stop | Created: kill → Killing | CreateFailed: told → Deleted | Exited: told → Stopped
-    Created via Adopt | Stop: kill → Killing | Kill: kill → Killing | Exited: delete → Deleting
-    Starting via Create Created | Stop: → StartingThenStop | Kill: kill → Killing | Started: run postStart → PostStart | StartFailed: kill, delete → Deleting | Exited: → StartingEnded
-    StartingThenStop via Create Created Stop | Stop: due 6 | Kill: kill → Killing | Due: kill → Killing | Started: run preStop → PreStop | StartFailed: kill, delete → Deleting | Exited: → StartingEnded
-    StartingEnded via Create Created Exited | Stop: noted | Kill: noted | Started: delete → Deleting | StartFailed: delete → Deleting
-    StartingEnded via Create Created Stop Exited | Stop: noted | Kill: noted | Started: delete → Deleting | StartFailed: delete → Deleting
-    PostStart via Create Created Started | Stop: cancel postStart, run preStop → PreStop | Kill: kill, cancel postStart → Killing | Exited: cancel postStart → Stopped | PostOk: told → Running | PostFailed: run preStop → PreStop | PostCancelled: told → PostStartCutShort
-    PostStartCutShort via Create Created Started PostCancelled | Stop: signal → Terminating | Kill: kill → Killing | Exited: delete → Deleting
-    Running via Create Created Started PostOk | Stop: run preStop → PreStop | Kill: kill → Killing | Exited: delete → Deleting
-    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
-    PreStop via Create Created Started Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
-    PreStop via Create Created Started PostFailed | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
-    Terminating via Create Created Started PostOk Stop PreOk | Stop: due 6 | Kill: kill → Killing | Due: kill → Killing | Exited: delete → Deleting
-    Terminating via Create Created Started PostOk Stop Due | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: kill → Killing | Exited: cancel preStop → Stopped | PreOk: told | PreFailed: told | PreCancelled: noted
-    Terminating via Create Created Started Stop PreOk | Stop: due 6 | Kill: kill → Killing | Due: kill → Killing | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
-    Killing via Create Stop Created | Kill: kill | Exited: delete → Deleting
-    Killing via Create Created Kill | Kill: kill | Started: told | StartFailed: delete → Deleting | Exited: told → Stopped
-    Killing via Create Created Started Kill | Kill: kill | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
-    Killing via Create Created Started PostOk Stop Due Due | Kill: kill, cancel preStop | Exited: cancel preStop → Stopped | PreOk: told | PreFailed: noted | PreCancelled: noted
-    Stopped via Create Exited | Stop: noted | Kill: noted | Created: delete → Deleting | CreateFailed: told → BackingOff
-    Stopped via Create Stop Exited | Created: delete → Deleting | CreateFailed: told → Deleted
-    Stopped via Create Created Kill Exited | Started: delete → Deleting | StartFailed: delete → Deleting
-    Stopped via Create Created Started Exited | Stop: noted | Kill: noted | PostOk: delete → Deleting | PostFailed: delete → Deleting | PostCancelled: delete → Deleting
-    Stopped via Create Created Started PostOk Stop Exited | PreOk: delete → Deleting | PreFailed: delete → Deleting | PreCancelled: delete → Deleting
-    Deleting via Create Created Started PostOk Exited | Stop: noted | Kill: noted | Deleted: → BackingOff | DeleteFailed: told → BackingOff
-    Deleting via Create Created Started PostOk Stop PreOk Exited | Deleted: → Deleted | DeleteFailed: told → Deleted
-    BackingOff via Create Created Started PostOk Exited Deleted | Stop: → Deleted | Kill: → Deleted | Due: create → Creating
-    Deleted via Stop
-    Deleted via Create Created Started PostOk Stop PreOk Exited Deleted
-    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: told → AwaitingTurn | PreFailed: told → AwaitingTurn | PreCancelled: noted
-    AwaitingTurn via Create Created Started PostOk Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Due: signal → Terminating | Exited: delete → Deleting
-    AwaitingTurn via Create Created Started Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Due: signal → Terminating | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
-    Terminating via Create Created Started PostFailed PreOk | Stop: due 6 | Kill: kill → Killing | Due: kill → Killing | Exited: delete → Deleting
-    PostStart via Create Created Started | Stop: cancel postStart, run preStop → PreStop | Kill: kill, cancel postStart → Killing | Exited: cancel postStart → Stopped | PostOk: probe startup → StartingUp | PostFailed: run preStop → PreStop | PostCancelled: told → PostStartCutShort
-    StartingUp via Create Created Started PostOk | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
-    StartingUp via Create Created Started PostOk StartupError | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
-    Running via Create Created Started PostOk StartupOk | Stop: cancel liveness, run preStop → PreStop | Kill: kill, cancel liveness, cancel readiness → Killing | Exited: cancel liveness, cancel readiness → Stopped | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: due 10 | LiveFailed: run preStop → PreStop | LiveCancelled: due 10
-    Running via Create Created Started PostOk StartupOk ReadyOk LiveOk | Stop: run preStop → PreStop | Kill: kill → Killing | Due: probe readiness, probe liveness | Exited: delete → Deleting
-    PreStop via Create Created Started PostOk StartupFailed | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
-    PreStop via Create Created Started PostOk StartupOk LiveFailed | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10
-    Terminating via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk | Stop: due 6 | Kill: kill → Killing | Due: probe readiness, due 30 | Exited: delete → Deleting
-    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | StartupOk: noted | StartupFailed: noted | StartupError: noted
-    PreStop via Create Created Started PostOk StartupOk Stop | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
-    PreStop via Create Created Started PostOk StartupOk Stop LiveCancelled ReadyFailed Due | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 20 | ReadyFailed: due 20
-    Killing via Create Created Started PostOk StartupOk Kill | Kill: kill | Exited: told → Stopped | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
-    Stopped via Create Created Started PostOk StartupOk Exited | Stop: noted | Kill: noted | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
-    Deleting via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk Exited | Stop: noted | Kill: noted | Deleted: → BackingOff | DeleteFailed: told → BackingOff
-    Deleting via Create Created Started PostOk StartupOk LiveFailed Stop ReadyOk PreOk Exited | Deleted: → Deleted | DeleteFailed: told → Deleted
+    Creating via Create | Stop: → Discarding | Kill: → Discarding | Restart: → Discarding | Created: start → Starting | CreateFailed: told → BackingOff | Exited: told → Stopped
+    Discarding via Create Stop | Restart: noted | Created: kill → Killing | CreateFailed: told → Deleted | Exited: told → Stopped
+    Created via Adopt | Stop: kill → Killing | Kill: kill → Killing | Restart: kill → Killing | Exited: delete → Deleting
+    Starting via Create Created | Stop: → StartingThenStop | Kill: kill → Killing | Restart: → StartingThenStop | Started: run postStart → PostStart | StartFailed: kill, delete → Deleting | Exited: → StartingEnded
+    StartingThenStop via Create Created Stop | Stop: due 6 | Kill: kill → Killing | Restart: due 1 | Due: kill → Killing | Started: run preStop → PreStop | StartFailed: kill, delete → Deleting | Exited: → StartingEnded
+    StartingEnded via Create Created Exited | Stop: noted | Kill: noted | Restart: noted | Started: delete → Deleting | StartFailed: delete → Deleting
+    StartingEnded via Create Created Stop Exited | Stop: noted | Kill: noted | Restart: noted | Started: delete → Deleting | StartFailed: delete → Deleting
+    PostStart via Create Created Started | Stop: cancel postStart, run preStop → PreStop | Kill: kill, cancel postStart → Killing | Restart: cancel postStart, signal → Terminating | Exited: cancel postStart → Stopped | PostOk: told → Running | PostFailed: run preStop → PreStop | PostCancelled: told → PostStartCutShort
+    PostStartCutShort via Create Created Started PostCancelled | Stop: signal → Terminating | Kill: kill → Killing | Restart: signal → Terminating | Exited: delete → Deleting
+    Running via Create Created Started PostOk | Stop: run preStop → PreStop | Kill: kill → Killing | Restart: signal → Terminating | Exited: delete → Deleting
+    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
+    PreStop via Create Created Started Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
+    PreStop via Create Created Started PostFailed | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
+    Terminating via Create Created Started PostOk Stop PreOk | Stop: due 6 | Kill: kill → Killing | Restart: due 3 | Due: kill → Killing | Exited: delete → Deleting
+    Terminating via Create Created Started PostOk Stop Due | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 3 | Due: kill → Killing | Exited: cancel preStop → Stopped | PreOk: told | PreFailed: told | PreCancelled: noted
+    Terminating via Create Created Started Stop PreOk | Stop: due 6 | Kill: kill → Killing | Restart: due 3 | Due: kill → Killing | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
+    Killing via Create Stop Created | Kill: kill | Restart: noted | Exited: delete → Deleting
+    Killing via Create Created Kill | Kill: kill | Restart: noted | Started: told | StartFailed: delete → Deleting | Exited: told → Stopped
+    Killing via Create Created Started Kill | Kill: kill | Restart: noted | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
+    Killing via Create Created Started PostOk Stop Due Due | Kill: kill, cancel preStop | Restart: noted | Exited: cancel preStop → Stopped | PreOk: told | PreFailed: noted | PreCancelled: noted
+    Stopped via Create Exited | Stop: noted | Kill: noted | Restart: noted | Created: delete → Deleting | CreateFailed: told → BackingOff
+    Stopped via Create Stop Exited | Restart: noted | Created: delete → Deleting | CreateFailed: told → Deleted
+    Stopped via Create Created Kill Exited | Restart: noted | Started: delete → Deleting | StartFailed: delete → Deleting
+    Stopped via Create Created Started Exited | Stop: noted | Kill: noted | Restart: noted | PostOk: delete → Deleting | PostFailed: delete → Deleting | PostCancelled: delete → Deleting
+    Stopped via Create Created Started PostOk Stop Exited | Restart: noted | PreOk: delete → Deleting | PreFailed: delete → Deleting | PreCancelled: delete → Deleting
+    Deleting via Create Created Started PostOk Exited | Stop: noted | Kill: noted | Restart: noted | Deleted: → BackingOff | DeleteFailed: told → BackingOff
+    Deleting via Create Created Started PostOk Stop PreOk Exited | Restart: noted | Deleted: → Deleted | DeleteFailed: told → Deleted
+    BackingOff via Create Created Started PostOk Exited Deleted | Stop: → Deleted | Kill: → Deleted | Restart: → Pending | Due: create → Creating
+    Deleted via Stop | Restart: → Pending
+    Deleted via Create Created Started PostOk Stop PreOk Exited Deleted | Restart: → Pending
+    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: told → AwaitingTurn | PreFailed: told → AwaitingTurn | PreCancelled: noted
+    AwaitingTurn via Create Created Started PostOk Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Restart: due 1 | Due: signal → Terminating | Exited: delete → Deleting
+    AwaitingTurn via Create Created Started Stop PreOk | Stop: due 6 | Kill: kill → Killing | Turn: signal → Terminating | Restart: due 1 | Due: signal → Terminating | Exited: told → Stopped | PostOk: told | PostFailed: told | PostCancelled: noted
+    Terminating via Create Created Started PostFailed PreOk | Stop: due 6 | Kill: kill → Killing | Restart: due 3 | Due: kill → Killing | Exited: delete → Deleting
+    PostStart via Create Created Started | Stop: cancel postStart, run preStop → PreStop | Kill: kill, cancel postStart → Killing | Restart: cancel postStart, signal → Terminating | Exited: cancel postStart → Stopped | PostOk: probe startup → StartingUp | PostFailed: run preStop → PreStop | PostCancelled: told → PostStartCutShort
+    StartingUp via Create Created Started PostOk | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Restart: cancel startup, signal → Terminating | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
+    StartingUp via Create Created Started PostOk StartupError | Stop: cancel startup, run preStop → PreStop | Kill: kill, cancel startup → Killing | Restart: cancel startup, signal → Terminating | Exited: cancel startup → Stopped | StartupOk: probe readiness, probe liveness → Running | StartupFailed: run preStop → PreStop | StartupError: probe startup
+    Running via Create Created Started PostOk StartupOk | Stop: cancel liveness, run preStop → PreStop | Kill: kill, cancel liveness, cancel readiness → Killing | Restart: cancel liveness, signal → Terminating | Exited: cancel liveness, cancel readiness → Stopped | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: due 10 | LiveFailed: run preStop → PreStop | LiveCancelled: due 10
+    Running via Create Created Started PostOk StartupOk ReadyOk LiveOk | Stop: run preStop → PreStop | Kill: kill → Killing | Restart: signal → Terminating | Due: probe readiness, probe liveness | Exited: delete → Deleting
+    PreStop via Create Created Started PostOk StartupFailed | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted
+    PreStop via Create Created Started PostOk StartupOk LiveFailed | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10
+    Terminating via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk | Stop: due 6 | Kill: kill → Killing | Restart: due 3 | Due: probe readiness, due 30 | Exited: delete → Deleting
+    PreStop via Create Created Started PostOk Stop | Stop: due 6 | Kill: kill, cancel preStop → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | StartupOk: noted | StartupFailed: noted | StartupError: noted
+    PreStop via Create Created Started PostOk StartupOk Stop | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 10 | ReadyFailed: told, due 10 | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    PreStop via Create Created Started PostOk StartupOk Stop LiveCancelled ReadyFailed Due | Stop: due 6 | Kill: kill, cancel preStop, cancel readiness → Killing | Restart: due 1 | Due: signal → Terminating | Exited: cancel preStop, cancel readiness → Stopped | PreOk: signal → Terminating | PreFailed: signal → Terminating | PreCancelled: noted | ReadyOk: told, due 20 | ReadyFailed: due 20
+    Killing via Create Created Started PostOk StartupOk Kill | Kill: kill | Restart: noted | Exited: told → Stopped | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    Stopped via Create Created Started PostOk StartupOk Exited | Stop: noted | Kill: noted | Restart: noted | ReadyOk: noted | ReadyFailed: noted | LiveOk: noted | LiveFailed: noted | LiveCancelled: noted
+    Deleting via Create Created Started PostOk StartupOk LiveFailed ReadyOk PreOk Exited | Stop: noted | Kill: noted | Restart: noted | Deleted: → BackingOff | DeleteFailed: told → BackingOff
+    Deleting via Create Created Started PostOk StartupOk LiveFailed Stop ReadyOk PreOk Exited | Restart: noted | Deleted: → Deleted | DeleteFailed: told → Deleted
 ";
 
 #[test]
@@ -323,13 +324,16 @@ fn pod_input(name: &str) -> Event {
         "CreateFailed" => event(0, ContainerEvent::CreateFailed(runtime_error())),
         "Started" => event(0, ContainerEvent::Started),
         "Created" => event(0, ContainerEvent::Created),
+        "Deleted" => event(0, ContainerEvent::Deleted),
+        "Exited88" => event(0, ContainerEvent::Exited(Exit::plain(ExitStatus::Code(88)))),
         other => panic!("no input {other}"),
     }
 }
 
 #[allow(clippy::unwrap_used)] // Only requests to a finished pod are rejected.
 fn pod_row(path: &str) -> String {
-    let plan = pod(Always).active_deadline(100.0).with(app("a")).plan;
+    let container = app("a").policy(Always).restarts_all_on(&[88]);
+    let plan = pod(Always).active_deadline(100.0).with(container).plan;
     let mut machine = PodMachine::new(plan.clone());
     for name in path.split_whitespace() {
         if name == "Adopt" {
@@ -369,6 +373,8 @@ const POD_TABLE: &str = "
     CreatingSandbox via Begin Stop | SandboxCreated: remove sandbox → RemovingSandbox | SandboxFailed: finish → Finished | Stop: told | Kill: told
     Active via Begin SandboxCreated | Stop: → Ending | Kill: → Ending | Due: → Ending
     Active via Begin SandboxCreated Created Started | Stop: signal → Ending | Kill: kill → Ending | Due: signal → Ending
+    Restarting via Begin SandboxCreated Created Started Exited88 | Stop: → Ending | Kill: → Ending | Due: → Ending
+    Restarting via Begin SandboxCreated Created Started Exited88 Deleted Created Started Exited88 Deleted | Stop: remove sandbox → RemovingSandbox | Kill: remove sandbox → RemovingSandbox | Due: remove sandbox → RemovingSandbox
     Ending via Begin SandboxCreated Stop | Stop: told | Kill: told
     Ending via Begin SandboxCreated Created Started Stop | Stop: told | Kill: kill | Due: kill
     RemovingSandbox via Begin SandboxCreated Stop CreateFailed | SandboxRemoved: finish → Finished | Stop: told | Kill: told
@@ -384,6 +390,8 @@ fn every_cell_of_the_pods_table_is_as_decided() {
         "Begin Stop",
         "Begin SandboxCreated",
         "Begin SandboxCreated Created Started",
+        "Begin SandboxCreated Created Started Exited88",
+        "Begin SandboxCreated Created Started Exited88 Deleted Created Started Exited88 Deleted",
         "Begin SandboxCreated Stop",
         "Begin SandboxCreated Created Started Stop",
         "Begin SandboxCreated Stop CreateFailed",

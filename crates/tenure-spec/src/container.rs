@@ -23,13 +23,27 @@ pub enum RestartPolicy {
 }
 
 /// One of `restartPolicyRules`: what follows an exit of its own accord with one of these codes
-/// (`lifecycle-semantics 5.3`). The action is always Restart.
+/// (`lifecycle-semantics 5.3`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRule {
+    /// `action`.
+    #[serde(default)]
+    pub action: RestartAction,
     /// `exitCodes.operator` NotIn: all codes but these.
     pub excludes: bool,
     /// `exitCodes.values`.
     pub codes: Vec<u8>,
+}
+
+/// What a restart rule does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RestartAction {
+    /// The container is started again.
+    #[default]
+    Restart,
+    /// All containers of the pod are ended, and the pod begins again with its init containers
+    /// (`lifecycle-semantics 5.9`).
+    RestartAllContainers,
 }
 
 impl RestartRule {

@@ -32,7 +32,9 @@ pub mod signal;
 pub mod sources;
 pub mod volume;
 
-pub use container::{ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartPolicy, RestartRule};
+pub use container::{
+    ContainerSpec, EnvValue, EnvVar, Image, Lifecycle, Port, RestartAction, RestartPolicy, RestartRule,
+};
 pub use files::{FileSource, Files};
 pub use handler::{Handler, HttpGet, PortRef, Scheme};
 pub use pod::PodSpec;

@@ -7,7 +7,7 @@ use tenure_spec::container::{Resources, RestartPolicy, Seccomp};
 use tenure_spec::dns::Dns;
 use tenure_spec::manifest::{Manifest, Origin, check_bundles, load, load_file};
 use tenure_spec::volume::{HostPathKind, Medium, MountPropagation, Volume, VolumeMount, VolumeSource};
-use tenure_spec::{EnvValue, EnvVar, Handler, Image, PodSpec};
+use tenure_spec::{EnvValue, EnvVar, Handler, Image, PodSpec, RestartAction};
 
 fn origin() -> Origin {
     Origin {
@@ -540,4 +540,32 @@ fn a_manifest_that_cannot_be_read_is_told() {
     let large = dir.path().join("large.yaml");
     fs::write(&large, vec![b'#'; 2 * 1024 * 1024]).unwrap();
     assert_eq!(told(&large), "DIR/large.yaml: larger than 1 MiB");
+}
+
+#[test]
+fn any_container_may_have_rules_that_restart_all() {
+    let with = |name: &str, policy: &str| {
+        format!(
+            "{{name: {name}, image: 'bundle:app', restartPolicy: {policy}, restartPolicyRules: [{{action: \
+             RestartAllContainers, exitCodes: {{operator: In, values: [88]}}}}, {{action: Restart, exitCodes: {{operator: \
+             NotIn, values: [0]}}}}]}}"
+        )
+    };
+    let text = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: all}}, spec: {{initContainers: [{}, {}], containers: [{}]}}}}",
+        with("init", "Never"),
+        with("sidecar", "Always"),
+        with("app", "OnFailure")
+    );
+    let manifest = accept(&text);
+    assert!(manifest.warnings.is_empty());
+    for container in manifest.pod.all_containers() {
+        let rules = container.restart_rules.iter();
+        let rules: Vec<_> = rules.map(|rule| (rule.action, rule.excludes)).collect();
+        let wanted = [
+            (RestartAction::RestartAllContainers, false),
+            (RestartAction::Restart, true),
+        ];
+        assert_eq!(rules, wanted, "{}", container.name);
+    }
 }

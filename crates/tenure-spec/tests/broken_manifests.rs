@@ -503,7 +503,6 @@ fn bad_restart_rules_are_told() {
             11: {at}.restartPolicyRules[1].exitCodes.values[1]: duplicate value 1
             11: {at}.restartPolicyRules[1].exitCodes.values[2]: must be between 0 and 255, inclusive, not 256
             12: {at}.restartPolicyRules[2].exitCodes: required
-            13: {at}.restartPolicyRules[3].action: not supported yet: RestartAllContainers
             13: {at}.restartPolicyRules[3].exitCodes.values: required"
         ),
     )]);

@@ -1,6 +1,6 @@
 //! From init's end to nothing, or to the next start.
 
-use tenure_spec::RestartPolicy;
+use tenure_spec::{RestartAction, RestartPolicy};
 
 use super::{AfterCreate, Answer, Cause, ContainerMachine, Outcome, PostStart, Standing, State};
 use crate::action::{Action, ContainerAction, NoticeKind, Reason};
@@ -41,7 +41,7 @@ impl ContainerMachine {
                 cause,
                 phase: _,
             } => self.finish(exit, (standing.started_at(), now), cause, out),
-            state @ (State::Pending
+            state @ (State::Pending { .. }
             | State::Stopped { .. }
             | State::Deleting { .. }
             | State::BackingOff { .. }
@@ -74,9 +74,10 @@ impl ContainerMachine {
         }
     }
 
-    /// A start's remains are deleted once no answer is owed any more.
+    /// A start's remains are deleted once no answer is owed any more. Those of one that restarts all containers stay
+    /// until its turn comes, which is the last (`lifecycle-semantics 5.9`).
     pub(super) fn delete_when_settled(&mut self, out: &mut Vec<Action>) {
-        if !self.owed.is_empty() {
+        if !self.owed.is_empty() || self.restarts_all() {
             return;
         }
         self.state = match self.take() {
@@ -85,7 +86,7 @@ impl ContainerMachine {
                 self.owed.add(Answer::Delete);
                 State::Deleting { outcome, cause }
             }
-            state @ (State::Pending
+            state @ (State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -100,7 +101,7 @@ impl ContainerMachine {
     pub(super) fn deleted(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         self.state = match self.take() {
             State::Deleting { outcome, cause } => self.rest(now, outcome, cause, out),
-            state @ (State::Pending
+            state @ (State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -110,6 +111,71 @@ impl ContainerMachine {
             | State::BackingOff { .. }
             | State::Deleted { .. }) => state,
         };
+    }
+
+    /// The pod begins again, and nothing is left of the last start.
+    pub(super) fn begin_anew(&mut self) {
+        if !self.begins_anew {
+            return;
+        }
+        self.state = match self.take() {
+            State::Deleted { outcome } => {
+                self.begins_anew = false;
+                self.restarted = false;
+                State::Pending { before: outcome }
+            }
+            state @ (State::Pending { .. }
+            | State::Creating { .. }
+            | State::Created
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Stopped { .. }
+            | State::Deleting { .. }
+            | State::BackingOff { .. }) => state,
+        };
+    }
+
+    /// It has ended of its own accord, in a way that restarts all containers of the pod: nothing is done to it before
+    /// the pod says so.
+    pub(crate) fn restarts_all(&self) -> bool {
+        match &self.state {
+            State::Stopped {
+                outcome,
+                cause: Cause::Itself | Cause::PostStartFailed { .. },
+            } => {
+                restart::action(&self.plan.restart_rules, outcome)
+                    == Some(RestartAction::RestartAllContainers)
+            }
+            State::Pending { .. }
+            | State::Creating { .. }
+            | State::Created
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Stopped { .. }
+            | State::Deleting { .. }
+            | State::BackingOff { .. }
+            | State::Deleted { .. } => false,
+        }
+    }
+
+    /// Says that this container's end restarts all, and gives when the pod may begin again: its wait, as before a
+    /// restart of its own (`lifecycle-semantics 5.4`).
+    pub(crate) fn tell_restart_of_all(&mut self, now: Timestamp, out: &mut Vec<Action>) -> Timestamp {
+        let Some(end) = self.newest_end() else { return now };
+        let (finished_at, code) = (end.finished_at, end.exit_code);
+        let ran = end.started_at.map(|since| finished_at - since);
+        let wait = self.backoff.next(ran);
+        let name = &self.plan.name;
+        let text = format!("Container {name} exited with code {code}, restarting all containers");
+        self.tell(NoticeKind::Normal, Reason::RestartingAllContainers, text, out);
+        let until = finished_at + wait;
+        if until > now {
+            let text = format!("Back-off {} s restarting all containers", wait.as_secs());
+            self.tell(NoticeKind::Warning, Reason::BackOff, text, out);
+        }
+        until
     }
 
     /// Nothing is left of a start: the next one is awaited, its wait counted from the end of this one, or none comes.

@@ -65,7 +65,7 @@ impl ContainerMachine {
                 State::Stopped { outcome, cause }
             }
             state @ (State::Running { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -108,7 +108,7 @@ impl ContainerMachine {
                 }
             }
             state @ (State::Stopped { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }

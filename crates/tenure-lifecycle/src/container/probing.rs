@@ -54,7 +54,7 @@ impl ContainerMachine {
             } => (startup_is_over && kind == ProbeKind::Readiness).then_some(*started_at),
             State::Running { .. }
             | State::Stopping { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -125,7 +125,7 @@ impl ContainerMachine {
                 self.begin_stop(now, (Standing::Ready { started_at }, cause), grace, out)
             }
             state @ (State::Stopping { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }

@@ -12,7 +12,11 @@ impl ContainerMachine {
     /// The first start.
     pub(super) fn begin(&mut self, out: &mut Vec<Action>) {
         self.state = match self.take() {
-            State::Pending => self.create(out),
+            State::Pending { before } => {
+                self.count(before);
+                self.restarted = false;
+                self.create(out)
+            }
             state @ (State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -25,16 +29,23 @@ impl ContainerMachine {
         };
     }
 
-    /// Another start. A config error left nothing that would count as one (`lifecycle-semantics 7`, last-state).
+    /// Another start.
     pub(super) fn begin_again(&mut self, outcome: Outcome, out: &mut Vec<Action>) -> State {
+        self.restarted |= self.count(outcome);
+        self.create(out)
+    }
+
+    /// Makes the newest start the one before; true when there was one. A config error left nothing that would count
+    /// as one (`lifecycle-semantics 7`, last-state).
+    fn count(&mut self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Ended(terminated) => {
                 self.last = Some(terminated);
                 self.restart_count = self.restart_count.saturating_add(1);
+                true
             }
-            Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => {}
+            Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => false,
         }
-        self.create(out)
     }
 
     fn create(&mut self, out: &mut Vec<Action>) -> State {
@@ -71,7 +82,7 @@ impl ContainerMachine {
                 self.discard(out)
             }
             state @ (State::Stopped { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Created
             | State::Starting { .. }
             | State::Running { .. }
@@ -98,6 +109,8 @@ impl ContainerMachine {
     }
 
     pub(super) fn create_failed(&mut self, now: Timestamp, failure: StartFailure, out: &mut Vec<Action>) {
+        // Init had ended before, and all containers are being restarted for it: there is nothing to be deleted last.
+        self.begins_anew |= self.restarts_all();
         self.state = match self.take() {
             State::Creating { then } => {
                 let cause = match then {
@@ -111,9 +124,10 @@ impl ContainerMachine {
             // Init had ended before the create failed: nothing is left, so there is nothing to delete.
             State::Stopped { outcome, cause } => {
                 self.tell_failure(&failure, out);
+                let cause = if self.begins_anew { cause.for_good() } else { cause };
                 self.rest(now, outcome, cause, out)
             }
-            state @ (State::Pending
+            state @ (State::Pending { .. }
             | State::Created
             | State::Starting { .. }
             | State::Running { .. }
@@ -173,7 +187,7 @@ impl ContainerMachine {
             }
             state @ (State::Stopping { .. }
             | State::Stopped { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Running { .. }
@@ -225,7 +239,7 @@ impl ContainerMachine {
                 }
             }
             state @ (State::Stopped { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Running { .. }

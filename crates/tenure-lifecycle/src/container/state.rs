@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 /// Where a container is. The table of what leads where is in `container`'s documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    /// No create was ever ordered.
-    Pending,
+    /// Waits for its first start since the pod began, or began again; what came of the one before that, if any.
+    Pending { before: Outcome },
     /// `Create` is under way.
     Creating { then: AfterCreate },
     /// Init exists; nobody will start it (an adopted pod).
@@ -304,7 +304,7 @@ impl fmt::Display for StateName {
 impl State {
     pub(crate) fn name(&self) -> StateName {
         match self {
-            Self::Pending => StateName::Pending,
+            Self::Pending { .. } => StateName::Pending,
             Self::Creating {
                 then: AfterCreate::Start,
             } => StateName::Creating,

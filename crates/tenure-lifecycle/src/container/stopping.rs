@@ -1,8 +1,10 @@
 //! From a wish to a SIGKILL (`lifecycle-semantics 3`); the times come from `stop`.
 
+use std::time::Duration;
+
 use tenure_spec::RestartPolicy;
 
-use super::{AfterCreate, Cause, ContainerMachine, Outcome, PostStart, Standing, State, Stopping};
+use super::{AfterCreate, Cause, ContainerMachine, PostStart, Standing, State, Stopping};
 use crate::action::{Action, ContainerAction, NoticeKind, Reason};
 use crate::event::HookPoint;
 use crate::plan::ContainerKind;
@@ -10,12 +12,20 @@ use crate::stop::Grace;
 use crate::time::Timestamp;
 
 impl ContainerMachine {
+    /// The pod begins again: no preStop, no waiting for a turn, 2 s from the stop signal to SIGKILL
+    /// (`lifecycle-semantics 3.2, 3.3, 5.9`).
+    pub(super) fn restart(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        if !matches!(self.state, State::Pending { .. }) {
+            self.stop(now, Grace::internal(now, Duration::ZERO), out);
+            self.begins_anew = true;
+        }
+    }
+
     /// The pod ends.
     pub(super) fn stop(&mut self, now: Timestamp, grace: Grace, out: &mut Vec<Action>) {
+        self.begins_anew = false;
         self.state = match self.take() {
-            State::Pending => State::Deleted {
-                outcome: Outcome::Never,
-            },
+            State::Pending { before } => State::Deleted { outcome: before },
             State::Creating { then: _ } => State::Creating {
                 then: AfterCreate::Discard,
             },
@@ -79,6 +89,7 @@ impl ContainerMachine {
 
     /// Everything now.
     pub(super) fn kill(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        self.begins_anew = false;
         self.state = match self.take() {
             State::Starting { stop: _, ended: None } => self.kill_alive(Standing::Unconfirmed, out),
             State::Starting { stop: _, ended } => State::Starting {
@@ -98,7 +109,7 @@ impl ContainerMachine {
                 cause: _,
                 phase: _,
             } => self.kill_alive(standing, out),
-            state @ (State::Pending
+            state @ (State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Stopped { .. }
@@ -137,7 +148,7 @@ impl ContainerMachine {
                 phase: self.signal(now, grace, out),
             },
             state @ (State::Stopping { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -189,7 +200,7 @@ impl ContainerMachine {
             }
             State::BackingOff { outcome, until: _ } => self.begin_again(outcome, out),
             state @ (State::Starting { .. }
-            | State::Pending
+            | State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Running { .. }

@@ -24,9 +24,9 @@ impl ContainerMachine {
         &self.plan
     }
 
-    /// Never begun: the next to be created is the first of these.
+    /// Not begun since the pod began, or began again: the next to be created is the first of these.
     pub(crate) fn is_pending(&self) -> bool {
-        matches!(self.state, State::Pending)
+        matches!(self.state, State::Pending { .. })
     }
 
     /// The pod waits for this before it ends.
@@ -51,7 +51,7 @@ impl ContainerMachine {
             State::Starting { stop: _, ended } => ended.is_none(),
             State::Running { .. } => true,
             State::Stopping { standing, .. } => *standing != Standing::Unstarted,
-            State::Pending
+            State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Stopped { .. }
@@ -69,7 +69,7 @@ impl ContainerMachine {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Stopping { .. } => true,
-            State::Pending
+            State::Pending { .. }
             | State::Stopped { .. }
             | State::Deleting { .. }
             | State::BackingOff { .. }
@@ -82,7 +82,7 @@ impl ContainerMachine {
         match &self.state {
             State::Running { post_start, .. } => *post_start == PostStart::Over,
             State::Stopping { standing, .. } => matches!(standing, Standing::Ready { .. }),
-            State::Pending
+            State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -112,11 +112,11 @@ impl ContainerMachine {
 
     /// An app lets the next app begin: its first start has come through, or is dead (`lifecycle-semantics 1.4`, S3, S4).
     pub(crate) fn first_start_is_over(&self) -> bool {
-        if self.restart_count > 0 {
+        if self.restarted {
             return true;
         }
         match &self.state {
-            State::Pending | State::Creating { .. } | State::Created | State::Starting { .. } => false,
+            State::Pending { .. } | State::Creating { .. } | State::Created | State::Starting { .. } => false,
             State::Running { post_start, .. } => *post_start == PostStart::Over,
             State::Stopping { standing, .. } => matches!(standing, Standing::Ready { .. }),
             State::Stopped { .. }
@@ -133,7 +133,7 @@ impl ContainerMachine {
                 (outcome, !self.follows(outcome, cause))
             }
             State::Deleted { outcome } => (outcome, true),
-            State::Pending
+            State::Pending { .. }
             | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
@@ -155,15 +155,15 @@ impl ContainerMachine {
     /// The newest start that ended, if one did.
     pub(crate) fn newest_end(&self) -> Option<&Terminated> {
         match &self.state {
-            State::Stopped { outcome, .. }
+            State::Pending { before: outcome }
+            | State::Stopped { outcome, .. }
             | State::Deleting { outcome, .. }
             | State::BackingOff { outcome, .. }
             | State::Deleted { outcome } => match outcome {
                 Outcome::Ended(terminated) => Some(terminated),
                 Outcome::Never | Outcome::Discarded | Outcome::ConfigError { .. } => self.last.as_ref(),
             },
-            State::Pending
-            | State::Creating { .. }
+            State::Creating { .. }
             | State::Created
             | State::Starting { .. }
             | State::Running { .. }
@@ -174,11 +174,14 @@ impl ContainerMachine {
     /// At least one create was ordered.
     pub(crate) fn was_ever_created(&self) -> bool {
         match &self.state {
-            State::Pending
+            State::Pending {
+                before: Outcome::Never,
+            }
             | State::Deleted {
                 outcome: Outcome::Never,
             } => false,
-            State::Creating { .. }
+            State::Pending { .. }
+            | State::Creating { .. }
             | State::Created
             | State::Starting { .. }
             | State::Running { .. }
@@ -215,9 +218,8 @@ impl ContainerMachine {
     /// `state` and `lastState`.
     fn published(&self, waiting: &str) -> (ContainerState, Option<Terminated>) {
         let state = match &self.state {
-            State::Pending | State::Creating { .. } | State::Created | State::Starting { .. } => {
-                waiting_for(waiting, "")
-            }
+            State::Pending { .. } => return (waiting_for(waiting, ""), self.newest_end().cloned()),
+            State::Creating { .. } | State::Created | State::Starting { .. } => waiting_for(waiting, ""),
             State::Running {
                 started_at,
                 post_start,
@@ -299,7 +301,7 @@ impl ContainerMachine {
                 Stopping::Killing => ("killing", None),
             },
             State::BackingOff { until, .. } => ("back-off", Some(*until)),
-            State::Pending
+            State::Pending { .. }
             | State::Created
             | State::Running { .. }
             | State::Stopped { .. }

@@ -4,6 +4,7 @@ use super::{End, Life, PodMachine, Why, tell_pod};
 use crate::action::{Action, NoticeKind, Reason};
 use crate::container::view::Verdict;
 use crate::container::{Command, ContainerMachine};
+use crate::event::ContainerIndex;
 use crate::plan::ContainerKind;
 use crate::stop::Grace;
 use crate::time::Timestamp;
@@ -11,6 +12,19 @@ use crate::time::Timestamp;
 impl PodMachine {
     /// Recomputes; called after every event.
     pub(super) fn decide(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        if let Life::Active { deadline } = self.life
+            && let Some(trigger) = self.containers.iter().position(ContainerMachine::restarts_all)
+        {
+            self.restart_all(now, trigger, deadline, out);
+        }
+        if let Life::Restarting {
+            deadline,
+            trigger,
+            until,
+        } = self.life
+        {
+            self.go_on_restarting(now, (deadline, trigger, until), out);
+        }
         if let Life::Active { deadline } = self.life {
             match self.end_due(now, deadline) {
                 Some(why) => self.end_by_itself(now, why, out),
@@ -21,6 +35,55 @@ impl PodMachine {
             let end = end.clone();
             self.give_turns(now, out);
             self.remove_sandbox_when_empty(end, out);
+        }
+    }
+
+    /// A container's end restarts all of them (`lifecycle-semantics 5.9`).
+    fn restart_all(
+        &mut self,
+        now: Timestamp,
+        trigger: usize,
+        deadline: Option<Timestamp>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(container) = self.containers.get_mut(trigger) else {
+            return;
+        };
+        let until = container.tell_restart_of_all(now, out);
+        self.life = Life::Restarting {
+            deadline,
+            trigger: ContainerIndex(trigger),
+            until,
+        };
+        for (place, container) in self.containers.iter_mut().enumerate() {
+            if place != trigger {
+                out.extend(container.command(now, Command::Restart));
+            }
+        }
+    }
+
+    /// The container that has restarted all is the last to be deleted; then, and after its wait, the pod begins again.
+    fn go_on_restarting(
+        &mut self,
+        now: Timestamp,
+        (deadline, trigger, until): (Option<Timestamp>, ContainerIndex, Timestamp),
+        out: &mut Vec<Action>,
+    ) {
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.end_by_itself(now, Why::DeadlineExceeded, out);
+            return;
+        }
+        let are_deleted =
+            |(place, container): (usize, &ContainerMachine)| place == trigger.0 || container.is_pending();
+        if self.containers.iter().enumerate().all(are_deleted)
+            && let Some(container) = self.containers.get_mut(trigger.0)
+        {
+            if container.restarts_all() {
+                out.extend(container.command(now, Command::Restart));
+            }
+            if container.is_pending() && until <= now {
+                self.life = Life::Active { deadline };
+            }
         }
     }
 

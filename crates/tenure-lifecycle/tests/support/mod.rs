@@ -20,7 +20,7 @@ use tenure_lifecycle::{
     ProbeKind, ProbeOutcome, ProbePlan, ProbePlans, Reason, Request, StartFailure, Terminated, Timestamp,
 };
 pub use tenure_spec::RestartPolicy::{Always, Never, OnFailure};
-use tenure_spec::{RestartPolicy, RestartRule};
+use tenure_spec::{RestartAction, RestartPolicy, RestartRule};
 
 /// Seconds as a point in time.
 pub fn t(seconds: f64) -> Timestamp {
@@ -216,8 +216,18 @@ impl Sim {
     }
 
     /// Restarts after an exit with one of these codes, or, `excludes`, with any other.
-    pub fn restarts_on(mut self, excludes: bool, codes: &[u8]) -> Self {
+    pub fn restarts_on(self, excludes: bool, codes: &[u8]) -> Self {
+        self.rule(RestartAction::Restart, excludes, codes)
+    }
+
+    /// Restarts all containers of the pod after an exit with one of these codes.
+    pub fn restarts_all_on(self, codes: &[u8]) -> Self {
+        self.rule(RestartAction::RestartAllContainers, false, codes)
+    }
+
+    fn rule(mut self, action: RestartAction, excludes: bool, codes: &[u8]) -> Self {
         self.plan.restart_rules.push(RestartRule {
+            action,
             excludes,
             codes: codes.to_vec(),
         });

@@ -22,6 +22,8 @@ pub struct Monitor {
     begun: bool,
     finished: bool,
     phase: Phase,
+    /// All containers are being restarted; the time when that was told.
+    restarting: Option<Timestamp>,
 }
 
 /// The sandbox, seen from outside.
@@ -76,6 +78,7 @@ impl Monitor {
             begun: false,
             finished: false,
             phase: Phase::Pending,
+            restarting: None,
         }
     }
 
@@ -94,6 +97,7 @@ impl Monitor {
         self.see_event(entry.at, &entry.event);
         for (place, action) in actions.iter().enumerate() {
             assert!(!self.finished, "Finish is not last: {actions:?}");
+            self.see_restart_of_all(entry.at, action);
             self.see_action(action, &entry.status);
             if *action == Action::Finish {
                 assert_eq!(place + 1, actions.len());
@@ -137,6 +141,35 @@ impl Monitor {
             None => at,
         };
         self.kill_by = Some(self.kill_by.map_or(bound, |earlier| earlier.min(bound)));
+    }
+
+    /// Between the end that restarts all containers and the next create, which is the first container's: everything is
+    /// deleted, no preStop is run, and SIGKILL is due 2 s after that end.
+    fn see_restart_of_all(&mut self, at: Timestamp, action: &Action) {
+        match action {
+            Action::Notify(notice) if notice.reason == Reason::RestartingAllContainers => {
+                assert_eq!(self.kill_by, None, "restarted after a stop was accepted");
+                self.restarting = Some(at);
+            }
+            Action::Container { container, action } => match action {
+                ContainerAction::Create { restart_count: _ } if self.restarting.take().is_some() => {
+                    assert_eq!(container.0, 0, "begun in the middle");
+                    for start in &self.starts {
+                        assert!(
+                            !start.exists && !start.create_owed && !start.delete_owed,
+                            "begun anew beside {start:?}"
+                        );
+                    }
+                }
+                ContainerAction::RunHook {
+                    point: HookPoint::PreStop,
+                } => {
+                    assert_eq!(self.restarting, None, "preStop although all are restarted");
+                }
+                _ => {}
+            },
+            _ => {}
+        }
     }
 
     fn see_action(&mut self, action: &Action, status: &PodStatus) {
@@ -220,6 +253,15 @@ impl Monitor {
                 assert!(
                     !start.is_alive() || start.killed,
                     "not killed by the bound: {start:?}"
+                );
+            }
+        }
+        let kill_by = self.restarting.map(|since| since + Duration::from_secs(2));
+        if kill_by.is_some_and(|kill_by| kill_by <= entry.at) {
+            for start in &self.starts {
+                assert!(
+                    !start.is_alive() || start.killed || start.create_owed,
+                    "not killed when all were restarted: {start:?}"
                 );
             }
         }

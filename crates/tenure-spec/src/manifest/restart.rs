@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::check::Check;
 use super::report::Path;
-use crate::container::RestartRule;
+use crate::container::{RestartAction, RestartRule};
 
 /// The most rules of a container, and the most codes of a rule.
 const MOST_RULES: usize = 20;
@@ -31,19 +31,14 @@ impl Check<'_> {
     }
 
     fn restart_rule(&mut self, rule: &k8s::ContainerRestartRule, path: &Path) -> Option<RestartRule> {
-        let action = path.field("action");
-        match rule.action.as_str() {
-            "Restart" => {}
-            "" => self.error(&action, "required"),
-            "RestartAllContainers" => self.error(&action, "not supported yet: RestartAllContainers"),
-            _ => {
-                self.word(
-                    &action,
-                    Some(&rule.action),
-                    &[("Restart", ()), ("RestartAllContainers", ())],
-                );
-            }
+        let actions = [
+            ("Restart", RestartAction::Restart),
+            ("RestartAllContainers", RestartAction::RestartAllContainers),
+        ];
+        if rule.action.is_empty() {
+            self.error(&path.field("action"), "required");
         }
+        let action = self.word(&path.field("action"), Some(&rule.action), &actions);
         let path = path.field("exitCodes");
         let Some(codes) = &rule.exit_codes else {
             self.error(&path, "required");
@@ -78,6 +73,7 @@ impl Check<'_> {
             }
         }
         Some(RestartRule {
+            action: action?,
             excludes: excludes?,
             codes: checked,
         })

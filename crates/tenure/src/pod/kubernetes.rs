@@ -73,7 +73,7 @@ fn status(observed: &Observed, spec: &PodSpec) -> PodStatus {
                 .map(|it| condition(published, it))
                 .collect(),
         );
-        if own_network && !inner.phase.is_terminal() && inner.containers.iter().any(|it| it.started) {
+        if own_network && !inner.phase.is_terminal() && inner.containers.iter().any(has_run) {
             // The pod's network has a loopback and nothing else.
             status.pod_ip = Some("127.0.0.1".into());
             status.pod_ips = Some(vec![PodIP {
@@ -97,6 +97,11 @@ fn status(observed: &Observed, spec: &PodSpec) -> PodStatus {
         status.message = Some("the pod's supervisor died before the pod had ended".into());
     }
     status
+}
+
+/// The container runs, or has run.
+fn has_run(status: &lifecycle::ContainerStatus) -> bool {
+    status.started || status.last.is_some()
 }
 
 /// One entry of `.status.conditions`.

@@ -47,6 +47,7 @@ fn goal(text: &str) -> Result<Goal, String> {
         ConditionType::Initialized,
         ConditionType::ContainersReady,
         ConditionType::Ready,
+        ConditionType::AllContainersRestarting,
     ];
     if let Some(word) = text.strip_prefix("phase=") {
         let found = phases.into_iter().find(|phase| phase.as_str() == word);

@@ -221,6 +221,28 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_of_all_containers_is_planned_and_warned_of() {
+        let pod = "initContainers: [{name: setup, image: 'bundle:b', command: [/setup]}], containers: [{name: job, image: \
+                   'bundle:b', command: [/job], restartPolicy: Never, restartPolicyRules: [{action: \
+                   RestartAllContainers, exitCodes: {operator: In, values: [88]}}]}]";
+        let assume = ["--assume", "job.runs=3s", "--assume", "job.exit=88"];
+        let (plan, warnings) = planned(pod, &assume);
+        let told = reasons(&plan);
+        let at = |reason: &str| told.iter().position(|(_, told)| *told == reason);
+        let begins = told.iter().filter(|(_, reason)| *reason == "Created").count();
+        // setup and job, both again, and both once more after a wait of 10 s.
+        assert_eq!(begins, 4, "{told:?}");
+        assert!(at("Exited") < at("RestartingAllContainers"), "{told:?}");
+        assert!(at("BackOff").is_some(), "{told:?}");
+        assert_eq!(
+            warnings,
+            [
+                "job: ends with 88, and all containers of the pod are restarted (its restartPolicyRules say so)"
+            ]
+        );
+    }
+
+    #[test]
     fn a_pod_that_waits_for_its_next_start_is_told_to_have_been_stopped() {
         // Ends after 10 s, at once again, and then waits for 10 s: it is asked to stop halfway.
         let app = "containers: [{name: app, image: 'bundle:b', command: [/job]}]";

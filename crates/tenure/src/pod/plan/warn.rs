@@ -45,12 +45,17 @@ fn of_start(container: &ContainerSpec, assumed: &Assumed, say: &mut impl FnMut(S
 }
 
 fn of_restarts(plan: &Plan, index: usize, assumed: &Assumed, say: &mut impl FnMut(String)) {
-    let mut events = plan.told.iter().filter(|told| {
-        told.notice
-            .container
-            .is_some_and(|container| container.0 == index)
-    });
-    if events.any(|told| told.notice.reason == Reason::BackOff) {
+    let is_told = |reason| {
+        let mut events = plan.told.iter();
+        events
+            .any(|told| told.notice.reason == reason && told.notice.container.is_some_and(|at| at.0 == index))
+    };
+    if is_told(Reason::RestartingAllContainers) {
+        let code = assumed.assumption.exit.shell_code();
+        say(format!(
+            "ends with {code}, and all containers of the pod are restarted (its restartPolicyRules say so)"
+        ));
+    } else if is_told(Reason::BackOff) {
         let policy = match plan.spec.restart_policy {
             RestartPolicy::Always => "Always",
             RestartPolicy::OnFailure => "OnFailure",

@@ -295,7 +295,9 @@ impl Track {
                 self.mark(at, MarkKind::Failure, event);
             }
             "Killed" => self.mark(at, MarkKind::Killed, event),
-            "Unhealthy" | "FailedDelete" | "LifecycleHTTPFallback" => self.mark(at, MarkKind::Warning, event),
+            "Unhealthy" | "FailedDelete" | "LifecycleHTTPFallback" | "RestartingAllContainers" => {
+                self.mark(at, MarkKind::Warning, event);
+            }
             "HookStarted" => self.hooks.push(Span {
                 kind: hook_of(&event.message),
                 from: at,
