@@ -1,12 +1,13 @@
 //! Real containers in the foreground: terminals, signals, and what a program inherits. Needs root and busybox-static.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -117,6 +118,59 @@ impl Place {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (text, output.status.code().unwrap())
+    }
+}
+
+/// A terminal of the test's own, and a command that runs on it.
+struct Terminal {
+    master: File,
+    slave: OwnedFd,
+    child: Child,
+}
+
+impl Terminal {
+    /// Runs a tenure command in a session of its own, as a terminal's window does.
+    fn run(place: &Place, arguments: &[&str]) -> Self {
+        use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).unwrap();
+        unlockpt(&master).unwrap();
+        let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_tenure")])
+            .args(arguments)
+            .current_dir(place.path())
+            .env("TENURE_ROOT", place.path().join("root"))
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .expect("setsid(1) is installed");
+        Self {
+            master: master.into(),
+            slave,
+            child,
+        }
+    }
+
+    /// Reads what is shown until a line that is `wanted`.
+    fn until(&mut self, wanted: &str) {
+        let mut text = String::new();
+        let mut buffer = [0; 256];
+        while !text.lines().any(|line| line == wanted) {
+            let count = self.master.read(&mut buffer).unwrap();
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+
+    /// Whether lines are edited and shown by the terminal, and all else that it does.
+    fn modes(&self) -> String {
+        let modes = rustix::termios::tcgetattr(&self.slave).unwrap();
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            modes.input_modes, modes.output_modes, modes.control_modes, modes.local_modes
+        )
     }
 }
 
@@ -254,4 +308,45 @@ fn signals_are_forwarded_real_time_ones_too() {
     assert_eq!(next(), "real-time");
     let status = child.wait().unwrap();
     assert_eq!((status.code(), status.signal()), (Some(7), None));
+}
+
+#[test]
+fn a_change_of_the_windows_size_reaches_the_container() {
+    let script = "trap 'stty size; exit 6' WINCH; echo ready; while :; do sleep 0.05; done";
+    let Some(place) = place(true, script) else { return };
+    let mut terminal = Terminal::run(&place, &["run", &place.id()]);
+    terminal.until("ready");
+    let size = rustix::termios::Winsize {
+        ws_row: 41,
+        ws_col: 103,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&terminal.slave, size).unwrap();
+    terminal.until("41 103");
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(6));
+}
+
+#[test]
+fn our_terminal_is_raw_while_the_container_has_it_and_as_before_afterwards() {
+    for code in [0, 137] {
+        let Some(place) = place(true, "echo ready; read x; exit 0") else {
+            return;
+        };
+        let mut terminal = Terminal::run(&place, &["run", &place.id()]);
+        terminal.until("ready");
+        let raw = terminal.modes();
+        assert!(!raw.contains("ICANON") && !raw.contains("OPOST"), "{raw}");
+        if code == 0 {
+            terminal.master.write_all(b"go\r").unwrap();
+        } else {
+            let killed = place.run(&["kill", &place.id(), "KILL"]);
+            assert!(killed.status.success(), "{killed:?}");
+        }
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(code));
+        let after = terminal.modes();
+        assert!(after.contains("ICANON") && after.contains("ECHO"), "{after}");
+        let fresh = Terminal::run(&place, &["--version"]).modes();
+        assert_eq!(after, fresh);
+    }
 }
