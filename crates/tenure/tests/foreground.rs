@@ -154,11 +154,18 @@ impl Terminal {
         }
     }
 
-    /// Reads what is shown until a line that is `wanted`.
+    /// Reads what is shown until a line that is `wanted`. The terminal stays open whatever ends: silence is a failure.
     fn until(&mut self, wanted: &str) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let limit = Timespec {
+            tv_sec: 30,
+            tv_nsec: 0,
+        };
         let mut text = String::new();
         let mut buffer = [0; 256];
         while !text.lines().any(|line| line == wanted) {
+            let shown = poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(&limit)).unwrap();
+            assert_eq!(shown, 1, "no {wanted:?} after {text:?}");
             let count = self.master.read(&mut buffer).unwrap();
             text.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
