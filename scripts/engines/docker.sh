@@ -51,6 +51,10 @@ JSON
   start_box box
 }
 
+run_engine_checks() {
+  run_checks "$here/docker.sh"
+}
+
 stop_engine() {
   docker ps --all --quiet | xargs -r "${docker_command[@]}" rm --force >/dev/null 2>&1 || true
   kill "$(cat "$work/dockerd.pid")"

@@ -89,37 +89,76 @@ follow_readme() {
   same "$(eval "$commands")" "$expected"
 }
 
-# Runs one check and tells how it ended.
-run_check() {
-  local function=$1 name log=$work/check.log status
-  name=${function#check_}
-  name=${name//_/ }
-  local begun=$SECONDS slow=
-  checks_run=$((checks_run + 1))
+# Runs one check; what it says, how it ends and how long it takes stay in files beside its log.
+perform() {
+  local function=$1 record=$work/checks/$1 status=0 begun=$SECONDS
+  mkdir -p "$work/checks"
+  # Not in a condition, where `set -e` would have no force.
   set +e
   (
     set -e
     "$function"
-  ) >"$log" 2>&1 </dev/null
+  ) >"$record.log" 2>&1 </dev/null
   status=$?
   set -e
-  [ $((SECONDS - begun)) -lt 5 ] || slow=" ($((SECONDS - begun)) s)"
+  echo "$status $((SECONDS - begun))" >"$record.end"
+}
+
+# Tells how a check that has been performed ended.
+report() {
+  local function=$1 name status seconds slow=
+  name=${function#check_}
+  name=${name//_/ }
+  read -r status seconds <"$work/checks/$function.end"
+  checks_run=$((checks_run + 1))
+  [ "$seconds" -lt 5 ] || slow=" ($seconds s)"
   if [ "$status" = 0 ]; then
     printf 'ok %s - %s%s\n' "$checks_run" "$name" "$slow"
   else
     printf 'not ok %s - %s%s\n' "$checks_run" "$name" "$slow"
-    sed 's/^/#   /' "$log" | tail -n 60
+    sed 's/^/#   /' "$work/checks/$function.log" | tail -n 60
     checks_failed=$((checks_failed + 1))
   fi
 }
 
-# Runs every check of a file whose name holds one of the words that were asked for.
+# The checks of files that were asked for, in their order.
+checks_of() {
+  local function
+  sed -n 's/^\(check_[a-z0-9_]*\)() {$/\1/p' "$@" | while read -r function; do
+    [[ ! $function =~ $wanted ]] || echo "$function"
+  done
+}
+
+# Runs the checks of files one after another.
 run_checks() {
-  local file=$1 function
+  local function
   while read -r function; do
-    [[ $function =~ $wanted ]] || continue
-    run_check "$function"
-  done < <(sed -n 's/^\(check_[a-z0-9_]*\)() {$/\1/p' "$file")
+    perform "$function"
+    report "$function"
+  done < <(checks_of "$@")
+}
+
+# Runs the checks of files side by side, as many at a time as are named first, and tells their ends in the files' order.
+run_checks_together() {
+  local jobs=$1 function functions=() running=0
+  shift
+  mapfile -t functions < <(checks_of "$@")
+  for function in "${functions[@]}"; do
+    [ "$running" -lt "$jobs" ] || { wait -n && running=$((running - 1)); }
+    perform "$function" &
+    running=$((running + 1))
+  done
+  for function in "${functions[@]}"; do
+    until_performed "$function"
+    report "$function"
+  done
+}
+
+# Waits for a check that was begun in the background.
+until_performed() {
+  while [ ! -s "$work/checks/$1.end" ]; do
+    wait -n || sleep 0.1
+  done
 }
 
 # Programs for containers. A cgroup's files are named by its version.

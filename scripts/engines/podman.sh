@@ -70,6 +70,10 @@ TOML
   start_box box --memory 64m
 }
 
+run_engine_checks() {
+  run_checks "$here/podman.sh"
+}
+
 stop_engine() {
   podman rm --all --force --time 0 >/dev/null 2>&1 || true
 }

@@ -5,6 +5,9 @@
 # in it: root.ext4 (never written again), vmlinux, initrd, about, and the saved states that boot.sh adds. It is built
 # elsewhere and renamed into place, so that one that is there is whole. Users hold a shared lock on NAME.lock.
 
+# shellcheck source=scripts/archive.sh
+source "$repository/scripts/archive.sh"
+
 vm_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tenure/vm
 guest_files=$repository/scripts/vm/guest
 
@@ -51,27 +54,6 @@ install_vm_packages() {
     install --no-install-recommends "${missing[@]}" >/dev/null
   mapfile -t missing < <(missing_vm_packages)
   [ ${#missing[@]} = 0 ] || fail "still missing after installation: ${missing[*]}"
-}
-
-# The archive that apt of a Debian host uses, with its proxy or mirror, or else the public one.
-archive() {
-  local kind=$1 found
-  case $kind in
-    debian) found=${TENURE_DEBIAN_MIRROR:-} ;;
-    security) found=${TENURE_DEBIAN_SECURITY_MIRROR:-} ;;
-  esac
-  if [ -z "$found" ] && command -v apt-get >/dev/null 2>&1; then
-    found=$(apt-get indextargets --format "\$(LABEL) \$(REPO_URI)" 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
-      sort -u | case $kind in
-        debian) sed -n 's/^Debian \([^ ]*\)$/\1/p' ;;
-        security) sed -n 's/^Debian-Security \([^ ]*\)$/\1/p' ;;
-      esac | head -n 1 || true)
-  fi
-  case ${found:+found}$kind in
-    found*) echo "${found%/}" ;;
-    debian) echo http://deb.debian.org/debian ;;
-    security) echo http://deb.debian.org/debian-security ;;
-  esac
 }
 
 sources_list() {

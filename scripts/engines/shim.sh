@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154 # Single quotes hold programs for containers; variables are those of engine-test.
+# Sourced by engine-test: a shim behind containerd, through ctr, containerd's own interface, and Kubernetes' CRI.
+# The checks are in the folder shim beside this file, and those of ctr/tasks.sh and ctr/daemon.sh.
+
+# shellcheck source=scripts/engines/ctr/client.sh
+source "$here/ctr/client.sh"
+# shellcheck source=scripts/engines/ctr/tasks.sh
+source "$here/ctr/tasks.sh"
+# shellcheck source=scripts/engines/ctr/daemon.sh
+source "$here/ctr/daemon.sh"
+# shellcheck source=scripts/engines/shim/processes.sh
+source "$here/shim/processes.sh"
+
+run_command=(run --runtime "$shim_runtime")
+shim_program=containerd-shim-tenure-v1
+[ "$shim_runtime" != io.containerd.runc.v2 ] || shim_program=containerd-shim-runc-v2
+
+# containerd finds a shim by its name, and that of runc its runtime.
+name_programs() {
+  ln -s "$runtime" "$work/bin/runc"
+  [ ! -x "$TENURE_SHIM" ] || ln -s "$(readlink -f "$TENURE_SHIM")" "$work/bin/containerd-shim-tenure-v1"
+}
+
+# containerd's configuration, whose CRI part has other names since 2.0. Lifecycle annotations pass from pods to bundles.
+write_configuration() {
+  local version=2 runtimes=io.containerd.grpc.v1.cri images=io.containerd.grpc.v1.cri sandbox="sandbox_image = '$image'"
+  local cni="bin_dir = '$work/cni'"
+  case $(containerd --version) in
+    *" 1."* | *" v1."*) ;;
+    *)
+      version=3 runtimes=io.containerd.cri.v1.runtime images=io.containerd.cri.v1.images.pinned_images
+      sandbox="sandbox = '$image'" cni="bin_dirs = ['$work/cni']"
+      ;;
+  esac
+  images=${images/images.pinned_images/images\'.\'pinned_images}
+  cat <<TOML
+version = $version
+root = '$work/root'
+state = '$work/state'
+disabled_plugins = ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.snapshotter.v1.zfs',
+  'io.containerd.snapshotter.v1.devmapper', 'io.containerd.snapshotter.v1.aufs', 'io.containerd.nri.v1.nri']
+[grpc]
+  address = '$work/containerd.sock'
+[plugins.'io.containerd.internal.v1.opt']
+  path = '$work/opt'
+[plugins.'$images']
+  $sandbox
+TOML
+  [ "$version" = 2 ] || echo "[plugins.'$runtimes']"
+  cat <<TOML
+  restrict_oom_score_adj = true
+[plugins.'$runtimes'.cni]
+  $cni
+  conf_dir = '$work/cni'
+[plugins.'$runtimes'.containerd.runtimes.tested]
+  runtime_type = '$shim_runtime'
+  pod_annotations = ['org.tenure.*']
+  container_annotations = ['org.tenure.*']
+TOML
+}
+
+start_engine() {
+  mkdir "$work/shared" "$work/cni"
+  name_programs
+  write_configuration >"$work/config.toml"
+  start_daemon
+  note "$(containerd --version)"
+  ctr images import "$work/image.tar" >/dev/null
+  start_box --memory-limit 67108864 box
+}
+
+run_engine_checks() {
+  run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/processes.sh
+  run_checks "$here/ctr/daemon.sh" "$here/shim.sh"
+}
+
+# The topics of a container's events in their order, with the process when that is not the container's first.
+topics_of() {
+  sed -n "s|^.* /tasks/\([a-z-]*\) {\"container_id\":\"$1\",\(.*\)$|\1 \2|p" "$work/events" |
+    sed "s|^\([a-z-]*\) .*\"\(exec_\)*id\":\"\([^\"]*\)\".*|\1 \3|; s|^\([a-z-]*\) {*\".*|\1|; s| $1$||"
+}
+
+# The sockets of shims. That for runc leaves them behind when it is killed.
+shim_sockets() {
+  [ "$shim_runtime" = io.containerd.runc.v2 ] || ls /run/containerd/s
+}
+
+check_nothing_is_left_of_removed_containers() {
+  remove box
+  same "$(ctr containers list --quiet)" ""
+  until_true 10 gone "${shim_program:0:15}"
+  same "$(find "$work/state/io.containerd.runtime.v2.task" -mindepth 2
+    find /sys/fs/cgroup -mindepth 1 -type d -path "*/$parent/*"
+    grep " $work/state/" /proc/self/mountinfo
+    shim_sockets)" ""
+}
