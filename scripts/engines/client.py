@@ -12,26 +12,22 @@ container's first and ID/EXEC for another. Commands:
     close-stdin PROCESS    pids ID                  update ID RESOURCES-AS-JSON
     exec ID/EXEC [stdin=..] [stdout=..] [stderr=..] [terminal=1] PROGRAM ARGUMENT...
     life ID [stdin=..] ... creates, starts, waits for and deletes a task; prints the exit status
-    terminals ID COUNT JOBS PROGRAM ARGUMENT...
-                           runs the program COUNT times on terminals, JOBS at a time; fails unless each time every byte of
-                           what the program prints here arrives
-    rounds ID COUNT        creates, starts, kills and deletes the task of a container over and over
+    clone ID NEW ROOTFS PROGRAM ARGUMENT...
+                           makes a container like another that runs another program in a folder of the host
+    forget ID...           removes containers without tasks
 
 Refusals end it with 1 and containerd's words on standard error.
 """
 
 import json
-import os
-import select
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from wire import Channel, Refused, decode, number, text
 
+CONTAINERS = "containerd.services.containers.v1.Containers"
 TASKS = "containerd.services.tasks.v1.Tasks"
 RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
@@ -53,9 +49,9 @@ def streams(arguments):
 
 
 class Client:
-    def __init__(self, socket, namespace):
+    def __init__(self, socket, namespace, seconds=60):
         self.address = socket, namespace
-        self.channel = Channel(socket, namespace)
+        self.channel = Channel(socket, namespace, seconds)
 
     def tasks(self, method, fields, seconds=None):
         return self.channel.call(f"{TASKS}/{method}", fields, seconds)
@@ -65,8 +61,21 @@ class Client:
         return self.tasks(method, [(1, container), (2, exec_id), *more])
 
     def container(self, name):
-        answer = self.channel.call("containerd.services.containers.v1.Containers/Get", [(1, name)])
-        return decode(answer[1][0])
+        return decode(self.channel.call(f"{CONTAINERS}/Get", [(1, name)])[1][0])
+
+    def clone(self, name, new, rootfs, *program):
+        """Makes a container like another, with a root folder of the host in place of a snapshot."""
+        container = self.container(name)
+        packed = decode(container[5][0])
+        spec = json.loads(packed[2][0])
+        spec["root"] |= {"path": rootfs, "readonly": True}
+        spec["process"]["args"] = list(program)
+        spec["linux"]["cgroupsPath"] = spec["linux"]["cgroupsPath"].removesuffix(name) + new
+        fields = [(1, new), (4, container[4][0]), (5, [(1, packed[1][0]), (2, json.dumps(spec))])]
+        self.channel.call(f"{CONTAINERS}/Create", [(1, fields)])
+
+    def forget(self, name):
+        self.channel.call(f"{CONTAINERS}/Delete", [(1, name)])
 
     def rootfs(self, container):
         """The mounts of a container's snapshot, as CreateTaskRequest takes them."""
@@ -110,41 +119,6 @@ class Client:
         self.tasks("Exec", [(1, container), *fields, (6, packed), (7, exec_id)])
 
 
-def read_all(fifo):
-    """What comes out of a fifo that was opened before its writer did."""
-    received, poll = bytearray(), select.poll()
-    poll.register(fifo, select.POLLIN)
-    while poll.poll(60_000):
-        data = os.read(fifo, 1 << 20)
-        if not data:
-            return bytes(received)
-        received += data
-    raise TimeoutError(f"nothing came for a minute, after {len(received)} bytes")
-
-
-def terminals(client, container, count, jobs, *program):
-    expected = subprocess.run(program, capture_output=True, check=True).stdout.replace(b"\n", b"\r\n")
-
-    def one(turn):
-        process = f"{container}/terminal-{turn}"
-        path = os.path.join(folder, str(turn))
-        os.mkfifo(path)
-        fifo = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            client.execute(process, list(program), stdout=path, terminal=True)
-            client.start(process)
-            received = read_all(fifo)
-            status = client.wait(process)
-            client.delete(process)
-        finally:
-            os.close(fifo)
-        if received != expected or status:
-            raise ValueError(f"exec {turn}: {len(received)} of {len(expected)} bytes, status {status}")
-
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(int(jobs)) as pool:
-        list(pool.map(one, range(int(count))))
-
-
 def life(client, container, **io):
     client.create(container, **io)
     ended = []
@@ -154,17 +128,6 @@ def life(client, container, **io):
     waiting.join()
     client.delete(container)
     return ended[0]
-
-
-def rounds(client, container, count):
-    rootfs = client.rootfs(client.container(container))
-    for _ in range(int(count)):
-        client.create(container, rootfs)
-        client.start(container)
-        client.kill(container, "KILL")
-        status = client.wait(container)
-        if status != 137 or client.delete(container) != 137:
-            raise ValueError(f"exit status {status} instead of 137")
 
 
 def wait_for_all(client, processes):
@@ -194,10 +157,11 @@ def run(client, command, *arguments):
             rest = list(arguments[1:])
             io = streams(rest)
             client.execute(first, rest, **io)
-        case "terminals":
-            terminals(client, *arguments)
-        case "rounds":
-            rounds(client, *arguments)
+        case "clone":
+            client.clone(*arguments)
+        case "forget":
+            for name in arguments:
+                client.forget(name)
         case _:
             sys.exit(f"unknown command {command}")
 
@@ -213,10 +177,15 @@ def commands(arguments):
             command = []
 
 
-try:
-    connected = Client(*sys.argv[1:3])
-    for words in commands(sys.argv[3:]):
-        run(connected, *words)
-except (Refused, ValueError, TimeoutError) as error:
-    sys.stdout.flush()
-    sys.exit(str(error))
+def main():
+    try:
+        connected = Client(*sys.argv[1:3])
+        for words in commands(sys.argv[3:]):
+            run(connected, *words)
+    except (Refused, ValueError, TimeoutError) as error:
+        sys.stdout.flush()
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

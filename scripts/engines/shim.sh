@@ -11,6 +11,12 @@ source "$here/ctr/tasks.sh"
 source "$here/ctr/daemon.sh"
 # shellcheck source=scripts/engines/shim/processes.sh
 source "$here/shim/processes.sh"
+# shellcheck source=scripts/engines/shim/streams.sh
+source "$here/shim/streams.sh"
+# shellcheck source=scripts/engines/shim/groups.sh
+source "$here/shim/groups.sh"
+# shellcheck source=scripts/engines/shim/faults.sh
+source "$here/shim/faults.sh"
 
 run_command=(run --runtime "$shim_runtime")
 shim_program=containerd-shim-tenure-v1
@@ -71,8 +77,8 @@ start_engine() {
 }
 
 run_engine_checks() {
-  run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/processes.sh
-  run_checks "$here/ctr/daemon.sh" "$here/shim.sh"
+  run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/{processes,streams,groups}.sh
+  run_checks "$here/ctr/daemon.sh" "$here"/shim/faults.sh "$here/shim.sh"
 }
 
 # The topics of a container's events in their order, with the process when that is not the container's first.

@@ -78,6 +78,11 @@ stop_engine() {
   kill "$(cat "$work/containerd.pid")"
 }
 
+# Much work at once: load.py tells its commands. It may take longer than one request.
+load() {
+  timeout --kill-after=5 600 /usr/bin/python3 "$here/load.py" "$work/containerd.sock" "$parent" "$@"
+}
+
 # Whether the events of a container, named first, hold the topic.
 has_event() {
   events_of "$1" | grep -F " $2 "
