@@ -15,6 +15,8 @@ source "$here/shim/processes.sh"
 source "$here/shim/streams.sh"
 # shellcheck source=scripts/engines/shim/groups.sh
 source "$here/shim/groups.sh"
+# shellcheck source=scripts/engines/shim/cri.sh
+source "$here/shim/cri.sh"
 # shellcheck source=scripts/engines/shim/faults.sh
 source "$here/shim/faults.sh"
 
@@ -59,6 +61,8 @@ TOML
 [plugins.'$runtimes'.cni]
   $cni
   conf_dir = '$work/cni'
+[plugins.'$runtimes'.containerd]
+  default_runtime_name = 'tested'
 [plugins.'$runtimes'.containerd.runtimes.tested]
   runtime_type = '$shim_runtime'
   pod_annotations = ['org.tenure.*']
@@ -73,11 +77,12 @@ start_engine() {
   start_daemon
   note "$(containerd --version)"
   ctr images import "$work/image.tar" >/dev/null
+  ctr --namespace k8s.io images import "$work/image.tar" >/dev/null
   start_box --memory-limit 67108864 box
 }
 
 run_engine_checks() {
-  run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/{processes,streams,groups}.sh
+  run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/{processes,streams,groups,cri}.sh
   run_checks "$here/ctr/daemon.sh" "$here"/shim/faults.sh "$here/shim.sh"
 }
 

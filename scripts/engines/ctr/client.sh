@@ -64,7 +64,7 @@ start_daemon() {
   # Bash need not tell that checks kill it.
   disown
   until_true 30 ctr version || { tail -n 20 "$work/containerd.log"; return 1; }
-  "${ctr_command[@]}" events >>"$work/events" &
+  "${ctr_command[@]}" events >>"$work/events" 2>/dev/null &
 }
 
 # A client of containerd's gRPC interface, for what ctr cannot: client.py tells its commands.

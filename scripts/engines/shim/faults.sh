@@ -11,27 +11,26 @@ kill_daemon() {
 }
 
 check_exits_while_containerd_is_gone_are_told_afterwards() {
+  local await='while [ ! -e /data/go ]; do sleep 0.05; done; exit'
   ctr "${run_command[@]}" --detach --mount "type=bind,src=$work/shared,dst=/data,options=rbind:rw" "$image" absent \
-    sh -c 'while [ ! -e /data/go ]; do sleep 0.05; done; exit 7'
-  client exec box/meanwhile sleep 1000 + start box/meanwhile
+    sh -c "$await 7"
+  ctr "${run_command[@]}" --detach --mount "type=bind,src=$work/shared,dst=/data,options=rbind:rw" "$image" present sleep 1000
+  client exec present/gone sh -c "$await 8" + start present/gone + exec present/still sleep 1000 + start present/still
   kill_daemon
   touch "$work/shared/go"
   sleep 0.5
   start_daemon
-  # Since 2.0 containerd deletes tasks without processes when it starts: then there is only the event.
-  until_true 10 exit_is_told absent 7 || { events_of absent; grep absent "$work/containerd.log"; false; }
+  same "$(client wait present/gone + delete present/gone)" $'8\n8'
+  # Processes that live on are still known, and new ones start.
+  same "$(client kill present/still KILL + wait present/still + delete present/still)" $'137\n137'
+  exits 4 execute present sh -c 'exit 4'
+  # Since 1.7 containerd deletes tasks that have no process left when it starts.
   if is_task absent STOPPED; then
     same "$(client wait absent + delete absent)" $'7\n7'
   fi
-  # Processes that live on are still known, and new ones start.
-  same "$(client kill box/meanwhile KILL + wait box/meanwhile + delete box/meanwhile)" $'137\n137'
-  exits 4 execute box sh -c 'exit 4'
+  until_true 10 nothing_left_of absent
   ctr containers delete absent
-}
-
-# Whether an event tells that a container, named first, has ended with a status.
-exit_is_told() {
-  events_of "$1" | grep -F ' /tasks/exit ' | grep -F "\"exit_status\":$2,"
+  remove present
 }
 
 check_what_a_killed_shim_had_is_cleaned_up() {
