@@ -71,21 +71,21 @@ check_exec_sync_passes_output_and_exit_code_on() {
 }
 
 check_ends_of_containers_have_codes_and_reasons() {
-  local pod done failed hungry missing
+  local pod good failed hungry missing
   pod=$(run_pod ending)
-  done=$(run_in_pod "$pod" done -- true)
+  good=$(run_in_pod "$pod" good -- true)
   failed=$(run_in_pod "$pod" failed -- sh -c 'exit 3')
   hungry=$(run_in_pod "$pod" hungry memory=16777216 -- sh -c "$eat_memory")
   missing=$(cri container "$pod" missing "$image" -- no-such-program)
   holds "$(exits 1 cri start "$missing")" no-such-program
-  until_true 10 is_status "$done" "EXITED 0 Completed"
+  until_true 10 is_status "$good" "EXITED 0 Completed"
   until_true 10 is_status "$failed" "EXITED 3 Error"
   until_true 10 is_status "$missing" "EXITED 128 StartError"
   until_true 10 is_status "$hungry" "EXITED 137"
   loses_events || is_status "$hungry" "EXITED 137 OOMKilled"
   same "$(cri pod-status "$pod")" READY
-  cri remove "$done"
-  exits 1 cri status "$done"
+  cri remove "$good"
+  exits 1 cri status "$good"
   remove_pod "$pod"
 }
 
