@@ -12,9 +12,10 @@ container's first and ID/EXEC for another. Commands:
     close-stdin PROCESS    pids ID                  update ID RESOURCES-AS-JSON
     exec ID/EXEC [stdin=..] [stdout=..] [stderr=..] [terminal=1] PROGRAM ARGUMENT...
     life ID [stdin=..] ... creates, starts, waits for and deletes a task; prints the exit status
-    clone ID NEW ROOTFS PROGRAM ARGUMENT...
+    clone ID NEW ROOTFS [mount=HOST:INSIDE] [ANNOTATION=VALUE]... -- PROGRAM ARGUMENT...
                            makes a container like another that runs another program in a folder of the host
     forget ID...           removes containers without tasks
+    clock -                prints the seconds since the machine's start
 
 Refusals end it with 1 and containerd's words on standard error.
 """
@@ -63,13 +64,17 @@ class Client:
     def container(self, name):
         return decode(self.channel.call(f"{CONTAINERS}/Get", [(1, name)])[1][0])
 
-    def clone(self, name, new, rootfs, *program):
+    def clone(self, name, new, rootfs, program, mount=None, **annotations):
         """Makes a container like another, with a root folder of the host in place of a snapshot."""
         container = self.container(name)
         packed = decode(container[5][0])
         spec = json.loads(packed[2][0])
         spec["root"] |= {"path": rootfs, "readonly": True}
-        spec["process"]["args"] = list(program)
+        spec["process"]["args"] = program
+        spec["annotations"] = spec.get("annotations", {}) | annotations
+        if mount:
+            host, inside = mount.split(":")
+            spec["mounts"].append({"source": host, "destination": inside, "type": "bind", "options": ["rbind", "rw"]})
         spec["linux"]["cgroupsPath"] = spec["linux"]["cgroupsPath"].removesuffix(name) + new
         fields = [(1, new), (4, container[4][0]), (5, [(1, packed[1][0]), (2, json.dumps(spec))])]
         self.channel.call(f"{CONTAINERS}/Create", [(1, fields)])
@@ -147,6 +152,8 @@ def run(client, command, *arguments):
             client.kill(*arguments)
         case "wait":
             print(*wait_for_all(client, arguments))
+        case "clock":
+            print(open("/proc/uptime").read().split()[0])
         case "close-stdin":
             client.of("CloseIO", first, (3, 1))
         case "pids":
@@ -158,7 +165,9 @@ def run(client, command, *arguments):
             io = streams(rest)
             client.execute(first, rest, **io)
         case "clone":
-            client.clone(*arguments)
+            split = arguments.index("--")
+            options = dict(word.split("=", 1) for word in arguments[3:split])
+            client.clone(*arguments[:3], list(arguments[split + 1 :]), **options)
         case "forget":
             for name in arguments:
                 client.forget(name)

@@ -8,11 +8,11 @@ FOLDER holds what pods are made of, and their logs: FOLDER/POD-ID/CONTAINER.log.
                                                         KEY=VALUE; prints its id
     container POD-ID NAME IMAGE [memory=BYTES] [mount=HOST:INSIDE] [KEY=VALUE]... -- PROGRAM ARGUMENT...
                                                         creates a container with annotations; prints its id
-    start ID               stop ID SECONDS (prints how long it took, in tenths of a second)
+    start ID               stop ID SECONDS (prints when it began, in seconds since the machine's start, and ended)
     remove ID              status ID (prints state, exit code, reason)          pid ID
     exec ID SECONDS PROGRAM ARGUMENT...                 passes output and exit code on
     memory ID              the bytes that stats tell    limit ID BYTES          reopen-log ID
-    pod-status POD-ID      stop-pod POD-ID (prints tenths)                      remove-pod POD-ID
+    pod-status POD-ID      stop-pod POD-ID              remove-pod POD-ID
 
 Refusals end it with 1 and the words on standard error.
 """
@@ -20,7 +20,6 @@ Refusals end it with 1 and the words on standard error.
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 from wire import Channel, Refused, decode, number, pairs, text
@@ -96,10 +95,8 @@ def options(words):
     return dict(word.split("=", 1) for word in words)
 
 
-def timed(action):
-    begun = time.monotonic()
-    action()
-    print(int((time.monotonic() - begun) * 10))
+def clock():
+    return Path("/proc/uptime").read_text().split()[0]
 
 
 def run(runtime, command, first, *rest):
@@ -112,7 +109,9 @@ def run(runtime, command, first, *rest):
         case "start":
             runtime.call("StartContainer", [(1, first)])
         case "stop":
-            timed(lambda: runtime.call("StopContainer", [(1, first), (2, int(rest[0]))]))
+            begun = clock()
+            runtime.call("StopContainer", [(1, first), (2, int(rest[0]))])
+            print(begun, clock())
         case "remove":
             runtime.call("RemoveContainer", [(1, first)])
         case "status" | "pid" | "memory":
@@ -126,7 +125,7 @@ def run(runtime, command, first, *rest):
         case "pod-status":
             print(runtime.pod_status(first))
         case "stop-pod":
-            timed(lambda: runtime.call("StopPodSandbox", [(1, first)]))
+            runtime.call("StopPodSandbox", [(1, first)])
         case "remove-pod":
             runtime.call("RemovePodSandbox", [(1, first)])
         case _:

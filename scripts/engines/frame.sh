@@ -35,6 +35,14 @@ holds() {
   esac
 }
 
+# Fails if the command succeeds, which a `!` before it would not.
+not() {
+  if "$@"; then
+    printf 'true, and should not be: %s\n' "$*"
+    return 1
+  fi
+}
+
 # Fails unless the command ends with the exit code named first. Its output, both channels, is passed on.
 exits() {
   local expected=$1 status=0

@@ -96,7 +96,7 @@ def crowd(client, model, count, rootfs):
 
     def one(number):
         name = f"{model}-{number}"
-        client.clone(model, name, rootfs, "sleep", "1000")
+        client.clone(model, name, rootfs, ["sleep", "1000"])
         client.create(name)
         client.start(name)
         running.wait()

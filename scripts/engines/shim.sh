@@ -17,6 +17,10 @@ source "$here/shim/streams.sh"
 source "$here/shim/groups.sh"
 # shellcheck source=scripts/engines/shim/cri.sh
 source "$here/shim/cri.sh"
+# shellcheck source=scripts/engines/shim/lifecycle.sh
+source "$here/shim/lifecycle.sh"
+# shellcheck source=scripts/engines/shim/cri_lifecycle.sh
+source "$here/shim/cri_lifecycle.sh"
 # shellcheck source=scripts/engines/shim/faults.sh
 source "$here/shim/faults.sh"
 
@@ -83,6 +87,8 @@ start_engine() {
 
 run_engine_checks() {
   run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/{processes,streams,groups,cri}.sh
+  # These wait nearly all the time.
+  [ "$shim_runtime" != io.containerd.tenure.v1 ] || run_checks_together 6 "$here"/shim/{lifecycle,cri_lifecycle}.sh
   run_checks "$here/ctr/daemon.sh" "$here"/shim/faults.sh "$here/shim.sh"
 }
 

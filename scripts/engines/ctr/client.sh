@@ -98,3 +98,20 @@ events_of() {
 loses_events() {
   [ "${shim_runtime:-}" != io.containerd.tenure.v1 ]
 }
+
+# How late something may be, in seconds.
+late=${TENURE_ENGINE_LATE:-3}
+
+# The seconds since the machine's start.
+clock() {
+  cut -d' ' -f1 /proc/uptime
+}
+
+# Fails unless the second time is so many seconds after the first, named third; a fourth is the most instead.
+after() {
+  awk -v from="$1" -v to="$2" -v least="$3" -v most="${4:-}" -v late="$late" 'BEGIN {
+    passed = to - from
+    if (most == "") most = least
+    if (passed < least - 0.5 || passed > most + late) { print "after " passed " s, expected " least ".." most; exit 1 }
+  }'
+}
