@@ -8,12 +8,12 @@ source "$repository/scripts/archive.sh"
 
 engines_cache=${XDG_CACHE_HOME:-$HOME/.cache}/tenure/engines
 
-# The Debian suite that has a version of containerd.
+# The Debian suite that has a version of containerd, or a Docker that takes shims.
 containerd_suite() {
   case $1 in
     1.6) echo bookworm ;;
     1.7) echo trixie ;;
-    2) echo forky ;;
+    2 | docker) echo forky ;;
     *) return 1 ;;
   esac
 }
@@ -67,10 +67,16 @@ fetch_packages() {
   exec 8>&-
 }
 
-# Prints the folder of the programs of a containerd: the machine's, when that is the version, or one that is fetched.
+# Prints the folders of the programs of a containerd, or of Docker with its containerd, as they go into PATH: the machine's,
+# when that is the version, or fetched.
 fetch_containerd() {
   local version=$1 suite=
   suite=$(containerd_suite "$version")
+  if [ "$version" = docker ]; then
+    fetch_packages "$engines_cache/docker" "$suite" docker.io docker-cli tini containerd >&2
+    echo "$engines_cache/docker/usr/bin:$engines_cache/docker/usr/sbin"
+    return
+  fi
   if [[ $(containerd --version 2>/dev/null) = *" $version".* ]]; then
     dirname "$(command -v containerd)"
     return

@@ -169,6 +169,12 @@ until_performed() {
   done
 }
 
+# Puts programs where containerd finds a shim by its name, and the shim for runc its runtime.
+name_shim_programs() {
+  ln -s "$runtime" "$work/bin/runc"
+  [ ! -x "$TENURE_SHIM" ] || ln -s "$(readlink -f "$TENURE_SHIM")" "$work/bin/containerd-shim-tenure-v1"
+}
+
 # Programs for containers. A cgroup's files are named by its version.
 memory_limit='cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max'
 pids_limit='cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max'

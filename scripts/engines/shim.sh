@@ -28,12 +28,6 @@ run_command=(run --runtime "$shim_runtime")
 shim_program=containerd-shim-tenure-v1
 [ "$shim_runtime" != io.containerd.runc.v2 ] || shim_program=containerd-shim-runc-v2
 
-# containerd finds a shim by its name, and that of runc its runtime.
-name_programs() {
-  ln -s "$runtime" "$work/bin/runc"
-  [ ! -x "$TENURE_SHIM" ] || ln -s "$(readlink -f "$TENURE_SHIM")" "$work/bin/containerd-shim-tenure-v1"
-}
-
 # containerd's configuration, whose CRI part has other names since 2.0. Lifecycle annotations pass from pods to bundles.
 write_configuration() {
   local version=2 runtimes=io.containerd.grpc.v1.cri images=io.containerd.grpc.v1.cri sandbox="sandbox_image = '$image'"
@@ -76,7 +70,7 @@ TOML
 
 start_engine() {
   mkdir "$work/shared" "$work/cni"
-  name_programs
+  name_shim_programs
   write_configuration >"$work/config.toml"
   start_daemon
   note "$(containerd --version)"
