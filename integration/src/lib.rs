@@ -8,6 +8,7 @@
 //!   |
 //!   +-- Manifest + Container --run--> RunningPod --- status, events, log lines, stop, signals
 //!   +-- oci(...)             --run--> Outcome    --- exit code, stdout, stderr, duration
+//!   |      '-- ShellBox                          a container whose program is a shell script
 //!   +-- HttpServer                                   records the requests of httpGet handlers
 //!   +-- HealthServer                                 answers grpc probes
 //!   '-- Gate                                         a port that accepts connections, or refuses them
@@ -36,6 +37,7 @@ mod leftovers;
 mod log;
 mod manifest;
 mod pod;
+mod shell_box;
 mod timing;
 
 pub use bundle::{Bundle, busybox_rootfs};
@@ -50,4 +52,5 @@ pub use manifest::{
     AWAIT_READY, Container, Manifest, STAY, ends_on_term, exec, http_get, ignores_term, shell, sleep,
 };
 pub use pod::{RunningPod, Stopped};
+pub use shell_box::{ShellBox, shell_box};
 pub use timing::{assert_about, assert_between, seconds_between, tolerance, wait_until};

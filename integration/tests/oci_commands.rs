@@ -4,121 +4,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tenure_integration::{Bundle, Host, Outcome, STAY, assert_about, host, spawn, wait_until};
-
-/// A host whose bundle runs a shell script, and a container id.
-struct Box {
-    host: Host,
-    bundle: Bundle,
-    id: String,
-}
-
-fn shell_box(test: &str, script: &str) -> Option<Box> {
-    let host = host(test)?;
-    let mut bundle = host.bundle();
-    bundle.set("/process/args", json!(["/bin/sh", "-c", script]));
-    let id = host.container_id();
-    Some(Box { host, bundle, id })
-}
-
-impl Box {
-    fn bundle_path(&self) -> &str {
-        self.bundle.path.to_str().unwrap()
-    }
-
-    #[track_caller]
-    fn run(&self) -> Outcome {
-        self.host
-            .run_oci(&["run", "--bundle", self.bundle_path(), &self.id])
-    }
-
-    /// Runs the container in the background, with its output in a file, and waits until it is ready.
-    #[track_caller]
-    fn start(&self) {
-        let mut command = self
-            .host
-            .oci(&["run", "--detach", "--bundle", self.bundle_path(), &self.id]);
-        let output = fs::File::create(self.output_file()).unwrap();
-        let status = command
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .status()
-            .unwrap();
-        assert!(status.success(), "{}", self.output());
-        let ready = || self.output().contains("ready").then_some(());
-        wait_until(Duration::from_secs(10), ready).expect("the container is ready");
-    }
-
-    /// Creates the container, with its output in a file.
-    #[track_caller]
-    fn create(&self, arguments: &[&str]) {
-        let mut all = vec!["create", "--bundle", self.bundle_path()];
-        all.extend(arguments);
-        all.push(&self.id);
-        let output = fs::File::create(self.output_file()).unwrap();
-        let status = self
-            .host
-            .oci(&all)
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .status()
-            .unwrap();
-        assert!(status.success(), "{}", self.output());
-    }
-
-    fn output_file(&self) -> PathBuf {
-        self.host.directory().join("output")
-    }
-
-    fn output(&self) -> String {
-        fs::read_to_string(self.output_file()).unwrap_or_default()
-    }
-
-    #[track_caller]
-    fn state(&self) -> Value {
-        let outcome = self.host.run_oci(&["state", &self.id]).ok();
-        serde_json::from_str(&outcome.stdout).unwrap()
-    }
-
-    fn status(&self) -> String {
-        self.state()["status"].as_str().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    fn until_stopped(&self) {
-        let stopped = || (self.status() == "stopped").then_some(());
-        wait_until(Duration::from_secs(10), stopped).expect("the container has stopped");
-    }
-
-    #[track_caller]
-    fn delete(&self, arguments: &[&str]) {
-        let mut all = vec!["delete"];
-        all.extend(arguments);
-        all.push(&self.id);
-        self.host.run_oci(&all).ok();
-    }
-
-    #[track_caller]
-    fn exec(&self, arguments: &[&str]) -> Outcome {
-        let mut all = vec!["exec"];
-        all.extend(arguments);
-        self.host.run_oci(&all)
-    }
-}
-
-impl Drop for Box {
-    fn drop(&mut self) {
-        let mut command = self.host.oci(&["delete", "--force", &self.id]);
-        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
-}
+use tenure_integration::{STAY, assert_about, host, shell_box, spawn, wait_until};
 
 const LIVES: &str = "trap 'echo TERM; exit 7' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
 

@@ -162,8 +162,17 @@ fn a_start_time_is_read_behind_any_program_name() {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("a) S 1 (b");
     // A link, as a copy could still be open for writing in a process that another test has just forked.
-    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
-    let child = Spawn::new(&program).arg("1000").spawn().unwrap();
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    let (stdin, held_open) = std::io::pipe().unwrap();
+    let (mut reader, stdout) = std::io::pipe().unwrap();
+    let child = Spawn::new(&program)
+        .args(["-c", "echo up; read line"])
+        .stdin(stdin.into())
+        .stdout(stdout.into())
+        .spawn()
+        .unwrap();
+    // The kernel names a process a little later than it lets its starter go on.
+    reader.read_exact(&mut [0; 3]).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap();
     assert!(stat.contains("(a) S 1 (b)"), "{stat}");
     let expected = stat
@@ -175,7 +184,7 @@ fn a_start_time_is_read_behind_any_program_name() {
         .unwrap();
     assert_eq!(start_time(child.pid).unwrap().to_string(), expected);
     assert_eq!(parent(child.pid).unwrap().cast_unsigned(), std::process::id());
-    child.pidfd.signal(libc::SIGKILL).unwrap();
+    drop(held_open);
     child.pidfd.wait_blocking().unwrap();
 }
 

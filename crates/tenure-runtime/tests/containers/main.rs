@@ -42,6 +42,7 @@ fn main() {
     ];
     let mut tests = groups.concat();
     if systemd::is_booted() || std::env::var_os("TENURE_VM").is_some() {
+        tests.extend_from_slice(systemd::BOOTED);
         let again = [life::TESTS, exec::TESTS, operable::TESTS, resources::TESTS].concat();
         tests.extend(again.into_iter().map(systemd::with_driver));
     }

@@ -48,6 +48,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("without_systemd_its_driver_is_an_error", no_systemd),
 ];
 
+/// What needs controllers, which the hierarchy beside a systemd of the tests' own has not.
+pub(crate) const BOOTED: &[Test] = &[("systemd_knows_the_limits_and_keeps_them_over_a_reload", limits)];
+
 /// Whether systemd is process 1 here.
 pub(crate) fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
@@ -188,6 +191,43 @@ fn annotations() {
         ),
         "Documentation=man:a(1) TimeoutStopUSec=7s"
     );
+}
+
+fn limits() {
+    let mut world = world("sleep 1000");
+    world.set(
+        "/linux/resources",
+        json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 20_000, "period": 50_000}, "pids": {"limit": 50}}),
+    );
+    world.create();
+    let unit = format!("tenure-{}.scope", world.id);
+    let told = || show(&unit, "MemoryMax,TasksMax,CPUQuotaPerSecUSec");
+    assert_eq!(told(), "CPUQuotaPerSecUSec=400ms MemoryMax=67108864 TasksMax=50");
+    world
+        .op(
+            "update",
+            &[r#"{"memory":{"limit":33554432},"cpu":{"quota":40000},"pids":{"limit":60}}"#],
+        )
+        .ok();
+    let updated = "CPUQuotaPerSecUSec=800ms MemoryMax=33554432 TasksMax=60";
+    assert_eq!(told(), updated);
+    // It writes what it knows into the kernel's files anew.
+    let reload = Command::new("systemctl").arg("daemon-reload").output().unwrap();
+    Outcome::from(reload).ok();
+    assert_eq!(told(), updated);
+    for (file, value) in [
+        ("memory.max", "33554432"),
+        ("cpu.max", "40000 50000"),
+        ("pids.max", "60"),
+    ] {
+        let file = Path::new("/sys/fs/cgroup/system.slice").join(&unit).join(file);
+        assert_eq!(
+            fs::read_to_string(&file).unwrap().trim(),
+            value,
+            "{}",
+            file.display()
+        );
+    }
 }
 
 fn killed_creator() {
