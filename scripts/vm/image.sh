@@ -42,16 +42,19 @@ missing_vm_packages() {
   done < <(vm_requirements)
 }
 
+# Twice, because what is installed can take away what was there: qemu-system-x86 a qemu-utils of another release.
 install_vm_packages() {
-  local missing
-  mapfile -t missing < <(missing_vm_packages)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null 2>&1 ||
-    fail "this is not a Debian system; please install what these Debian packages hold, then start again: ${missing[*]}"
-  step "Installing ${missing[*]}"
-  attend env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update
-  attend env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-    install --no-install-recommends "${missing[@]}" >/dev/null
+  local missing round
+  for round in 1 2; do
+    mapfile -t missing < <(missing_vm_packages)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null 2>&1 ||
+      fail "this is not a Debian system; please install what these Debian packages hold, then start again: ${missing[*]}"
+    step "Installing ${missing[*]}"
+    [ "$round" = 2 ] || attend env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update
+    attend env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+      install --no-install-recommends "${missing[@]}" >/dev/null
+  done
   mapfile -t missing < <(missing_vm_packages)
   [ ${#missing[@]} = 0 ] || fail "still missing after installation: ${missing[*]}"
 }

@@ -1,32 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # shares variables with the scripts beside it
-# Builds the static test executables, selects the tests of a set, and puts what they need in the payload. Sourced by
-# scripts/vm-test.
+# Selects the tests of a set, and puts what they need in the payload. Sourced by scripts/vm-test.
 #
 # A set is a file of lines `[VARIABLE=VALUE...] EXECUTABLE [ARGUMENT...]`. EXECUTABLE is `package/lib`, `package/NAME`
 # for tests/NAME.rs, `package/bin:NAME`, or `platform` for the tests of the machine itself; it may hold * and ?. The arguments choose among
 # the executable's tests, as with cargo test: words that names contain, --skip WORD; for platform, the runtimes to try.
-
-# The packages that a set names.
-set_packages() {
-  sed -n 's|^\([A-Z_]*=[^ ]* \)*\([^#/ ]*\)/.*|\2|p' "$1" | sort -u
-}
-
-# Prints `name<TAB>executable<TAB>directory` for each test executable of the packages.
-build_tests() {
-  local artifacts=$run_directory/artifacts packages
-  packages=("${@/#/--package=}")
-  step "Building the tests of $*" >&2
-  link_seccomp_statically
-  RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" attend cargo test --no-run --locked --profile "$profile" \
-    --target "$(host_triple)" "${packages[@]}" --message-format=json-render-diagnostics >"$artifacts"
-  jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable != null)
-    | (.package_id | capture("/(?<folder>[^/#]+)#((?<name>[^@]+)@)?[^@]*$")) as $package
-    | (if .target.kind[0] == "test" then .target.name
-       elif .target.kind[0] == "bin" then "bin:" + .target.name
-       else "lib" end) as $target
-    | [($package.name // $package.folder) + "/" + $target, .executable, (.manifest_path | rtrimstr("/Cargo.toml"))]
-    | @tsv' "$artifacts"
-}
 
 # Writes the selected tests into $payload: plan (one line for each executable: name, number, directory, environment),
 # and for each number N the program N.run and the names N.tests.
@@ -69,12 +46,11 @@ list_tests() {
 
 # Fills $payload with the selected tests, unless $command is to be run, and with what tests and commands need.
 ship() {
-  local packages
   cp "$guest_files/suite" "$payload/"
   if [ ${#command[@]} = 0 ]; then
-    mapfile -t packages < <(set_packages "$set_file")
     printf 'platform\t%s\t/payload\n' "$guest_files/platform" >"$run_directory/executables"
-    [ ${#packages[@]} = 0 ] || build_tests "${packages[@]}" >>"$run_directory/executables"
+    step "Building the tests"
+    build_tests "$profile" >>"$run_directory/executables"
     step "Selecting tests of the set $(basename "$set_file")"
     select_tests "$run_directory/executables"
   fi
