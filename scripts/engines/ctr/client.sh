@@ -80,7 +80,7 @@ stop_engine() {
 
 # Much work at once: load.py tells its commands. It may take longer than one request.
 load() {
-  timeout --kill-after=5 600 /usr/bin/python3 "$here/load.py" "$work/containerd.sock" "$parent" "$@"
+  timeout --kill-after=5 3600 /usr/bin/python3 "$here/load.py" "$work/containerd.sock" "$parent" "$@"
 }
 
 # Whether the events of a container, named first, hold the topic.

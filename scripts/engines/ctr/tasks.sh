@@ -86,6 +86,7 @@ check_exec_detached_goes_on_alone() {
 }
 
 check_exec_is_in_the_containers_namespaces_and_cgroups() {
+  kill -0 "$(task_pid box)"
   same "$(execute box sh -c 'cd /proc/self/ns; for kind in ipc mnt net pid uts; do readlink $kind; done'"$linger")" \
     "$(cd "/proc/$(task_pid box)/ns" && readlink ipc mnt net pid uts)"
   same "$(execute box sh -c "sort /proc/self/cgroup$linger")" "$(execute box sh -c "sort /proc/1/cgroup$linger")"
