@@ -54,7 +54,12 @@ class Terminal:
 
     def expect(self, text):
         deadline = time.monotonic() + PATIENCE
+        told = time.monotonic()
         while (at := self.output.find(text, self.found)) < 0:
+            # A client that only began to look at its size after the change has missed the signal of it.
+            if time.monotonic() - told > 1:
+                told = time.monotonic()
+                os.kill(self.pid, signal.SIGWINCH)
             if not self.read(deadline, repr(text)):
                 sys.stdout.buffer.write(self.output)
                 sys.stdout.flush()
