@@ -22,6 +22,7 @@
 //! - The loop never blocks on a container, a handler, a terminal or a file tree; operations report by channel.
 //! - Nothing is polled: at rest there are no wake-ups.
 
+pub mod attached;
 pub mod client;
 mod clock;
 mod control;

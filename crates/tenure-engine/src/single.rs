@@ -9,18 +9,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use nix::libc;
 use tenure_lifecycle::{
-    ContainerIndex, ContainerKind, ContainerPlan, DEFAULT_MAX_BACKOFF, Event, Exit, ExitStatus, HandlerKind,
-    HookPoint, HookReport, PodMachine, PodPlan, ProbeKind, ProbeOutcome, ProbePlans, Request, StartFailure,
+    ContainerIndex, Event, Exit, ExitStatus, HookPoint, HookReport, PodMachine, ProbeKind, ProbeOutcome,
+    Request, StartFailure,
 };
-use tenure_spec::RestartPolicy;
 use tenure_spec::annotations::ManagedLifecycle;
 use tenure_supervise::pidfd::PidFd;
 use tokio::sync::oneshot;
 
+use crate::attached::plan;
 use crate::clock::Clock;
 use crate::effects::Effects;
 use crate::engine::{Engine, Input};
@@ -152,24 +151,6 @@ fn forwarded() -> Vec<i32> {
         .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
         .filter(|number| !kept_out.contains(number))
         .collect()
-}
-
-fn plan(id: &str, managed: &ManagedLifecycle) -> PodPlan {
-    PodPlan {
-        containers: vec![ContainerPlan {
-            name: id.to_owned(),
-            kind: ContainerKind::App,
-            restart: RestartPolicy::Never,
-            restart_rules: Vec::new(),
-            post_start: managed.lifecycle.post_start.as_ref().map(HandlerKind::from),
-            pre_stop: managed.lifecycle.pre_stop.as_ref().map(HandlerKind::from),
-            // The annotations know none.
-            probes: ProbePlans::default(),
-        }],
-        grace: Duration::from_secs(managed.termination_grace_period_seconds),
-        active_deadline: None,
-        max_backoff: DEFAULT_MAX_BACKOFF,
-    }
 }
 
 /// 127 not found, 126 not executable, 125 otherwise (`cli.md`, exit codes), from the words all runtimes use.

@@ -16,7 +16,8 @@ use tenure_supervise::process::{Spawn, start_time};
 
 use crate::launch::PodOptions;
 use crate::oci::{
-    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation, Stdio,
+    CreateRequest, CreatedContainer, ExecRequest, Execute, OciError, OciRuntime, RuntimeExec,
+    RuntimeLocation, Stdio,
 };
 use crate::store::{ContainerStage, Launched, PodDir, write_json};
 
@@ -191,7 +192,9 @@ impl OciRuntime for FakeRuntime {
         }
         Ok(())
     }
+}
 
+impl Execute for FakeRuntime {
     async fn exec(&self, request: ExecRequest) -> Result<RuntimeExec, OciError> {
         Err(OciError::Refused {
             operation: "exec",

@@ -85,6 +85,17 @@ pub fn load_process(path: &Path) -> Result<Process, Error> {
     Ok(process)
 }
 
+/// Reads and validates a process for exec that a caller passes as JSON.
+///
+/// # Errors
+/// `InvalidConfig`, naming `process`, the JSON path and the reason in one line.
+pub fn parse_process(bytes: &[u8]) -> Result<Process, Error> {
+    let name = Path::new("process");
+    let process = read_as(name, bytes, lenient::process)?;
+    validate_process(&process).map_err(|(at, reason)| Error::config(name, &at, &reason))?;
+    Ok(process)
+}
+
 /// Reads a document, a second time if the first one fails.
 fn read_as<T: DeserializeOwned>(
     path: &Path,

@@ -90,13 +90,13 @@ mod update;
 mod validate;
 
 pub use cgroup::OomWatch;
-pub use config::{exec_process, load_config, load_process};
+pub use config::{exec_process, load_config, load_process, parse_process};
 pub use error::Error;
 pub use id::ContainerId;
 pub use libcontainer::oci_spec;
 pub use protect::protect_own_binary;
 pub use request::{CreateRequest, Created, ExecRequest, Executed, ProcessOverrides, SubCgroup};
-pub use rootfs::mount_options;
+pub use rootfs::{mount_options, mount_root, unmount_root};
 pub use runtime::{Runtime, RuntimeOptions};
 pub use signal::Signal;
 pub use state::{ContainerState, Status};

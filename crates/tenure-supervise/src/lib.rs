@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  process::Spawn ──▶ pidfd::PidFd ──wait──▶ ProcessExit          a process, from birth to status
+//!  fork::fork      ──▶ the same, without a program of its own
 //!  subreaper::Reaper  reaps the orphans that no PidFd claims      signal::Signals  INT, TERM, HUP ... as a stream
 //!
 //!  stdio::OutputPipe ──▶ stdio::copy ──▶ log::LogWriter ──▶ NAME.log ──▶ log::LogReader
@@ -22,6 +23,7 @@
 pub mod atomic;
 pub mod cgroup;
 pub mod error;
+pub mod fork;
 pub mod log;
 pub mod memory;
 pub mod mount;
@@ -29,6 +31,7 @@ pub mod namespaces;
 pub mod netns;
 pub mod pidfd;
 pub mod process;
+pub mod ready;
 pub mod signal;
 pub mod stdio;
 pub mod subreaper;

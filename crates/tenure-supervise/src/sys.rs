@@ -12,10 +12,15 @@ use tokio::io::unix::AsyncFd;
 /// The highest signal number of Linux.
 pub(crate) const LAST_SIGNAL: i32 = 64;
 
+/// Registers a descriptor with the async runtime.
+pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is the same open descriptor for as long as it lives.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
+}
+
 /// Registers a descriptor with the async runtime, for reading.
 pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is the same open descriptor for as long as it lives.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+    register(fd, Interest::READABLE)
 }
 
 /// `struct pidfd_info` as of kernel 6.15 (PIDFD_INFO_SIZE_VER0).
@@ -168,6 +173,48 @@ fn close_range(first: u32, flags: u32) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Forks; the new process ends with the code that `life` returns, and the caller gets its pid.
+///
+/// The calling process must have a single thread.
+pub(crate) fn fork_and_run(life: impl FnOnce() -> u8) -> io::Result<i32> {
+    // SAFETY: there is no other thread that could hold a lock, so the copy may do whatever this process might.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = life();
+            // SAFETY: ends the process; nothing of the parent's is flushed or run a second time.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+        pid if pid > 0 => Ok(pid),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Numbers descriptors from 3 on and closes all others that are above. For a process of its own, in which nothing owns
+/// what is closed, nor `kept`.
+pub(crate) fn renumber(kept: &[OwnedFd]) -> io::Result<Vec<OwnedFd>> {
+    let above = libc::c_int::try_from(kept.len() + 3).map_err(io::Error::other)?;
+    // Out of the way first, so that none is overwritten.
+    let apart = |fd: &OwnedFd| {
+        // SAFETY: makes a new descriptor, and changes none.
+        match unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) } {
+            number if number >= 0 => Ok(number),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    let apart: io::Result<Vec<libc::c_int>> = kept.iter().map(apart).collect();
+    for (number, apart) in (3..).zip(apart?) {
+        // SAFETY: what had this number is not used any more.
+        if unsafe { libc::dup3(apart, number, libc::O_CLOEXEC) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    close_from(above.unsigned_abs())?;
+    // SAFETY: just made, and nobody else owns them.
+    Ok((3..above)
+        .map(|number| unsafe { OwnedFd::from_raw_fd(number) })
+        .collect())
 }
 
 /// A program to be executed in a new process.

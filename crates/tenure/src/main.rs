@@ -5,6 +5,7 @@
 //! `tenure-runtime` and `tenure-engine`).
 //!
 //! ```text
+//! argv[0] ─▶ containerd-shim-tenure-v1: the shim, if the program is executed by that name
 //! argv ─args─▶ Command ─┬─ oci/*  ──▶ tenure-runtime          one short-lived, single-threaded process
 //!                       ├─ pod/*  ──▶ tenure-engine           the supervisor in this process, or its files
 //!                       └─ pod-supervise, pod-init            this binary executed again, for itself
@@ -34,6 +35,12 @@ use crate::context::Context;
 use crate::exit::{Code, CommandError};
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .next()
+        .is_some_and(|name| containerd_shim_tenure_v1::is_meant(&name))
+    {
+        return containerd_shim_tenure_v1::main(&oci::features::text()).into();
+    }
     let mut invocation = match Invocation::try_parse() {
         Ok(invocation) => invocation,
         Err(error) => return exit::usage(&error, &args::guess_log(std::env::args_os())).into(),

@@ -9,14 +9,14 @@ use tenure_supervise::stdio::OutputPipe;
 use tokio::sync::oneshot;
 
 use super::{HookContext, cancelled, failed, succeeded, told};
-use crate::oci::{ExecRequest, OciError, OciRuntime, RuntimeExec};
+use crate::oci::{ExecRequest, Execute, OciError, RuntimeExec};
 
 /// How much of what a handler writes is kept, in bytes.
 const KEPT: usize = 64 * 1024;
 const SIGKILL: i32 = 9;
 
 /// Runs `command` to its end, or kills it when `cancel` says so.
-pub(super) async fn run<R: OciRuntime>(
+pub(super) async fn run<R: Execute>(
     command: Vec<String>,
     context: HookContext<R>,
     mut cancel: oneshot::Receiver<()>,
@@ -87,7 +87,7 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a program; of what it writes `limit` bytes are kept, the rest is read and let go, so that it never
     /// waits. Dropped before it has started, the runtime's process is killed.
-    pub(crate) async fn start<R: OciRuntime>(
+    pub(crate) async fn start<R: Execute>(
         command: Vec<String>,
         context: &HookContext<R>,
         limit: usize,

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{HookContext, run};
-use crate::oci::{CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec};
+use crate::oci::{ExecRequest, Execute, OciError, RuntimeExec};
 
 /// Runs what is to be exec'd as a process of its own; never comes to it when it is stuck.
 #[derive(Debug, Default)]
@@ -23,19 +23,7 @@ pub(crate) struct Here {
     pub(crate) started: Cell<Option<i32>>,
 }
 
-impl OciRuntime for Here {
-    async fn create(&self, _: CreateRequest) -> Result<CreatedContainer, OciError> {
-        panic!("a handler creates nothing")
-    }
-    async fn start(&self, _: &str) -> Result<(), OciError> {
-        panic!("a handler starts nothing")
-    }
-    async fn kill(&self, _: &str, _: &str, _: bool) -> Result<(), OciError> {
-        panic!("a handler kills no container")
-    }
-    async fn delete(&self, _: &str) -> Result<(), OciError> {
-        panic!("a handler deletes nothing")
-    }
+impl Execute for Here {
     async fn exec(&self, request: ExecRequest) -> Result<RuntimeExec, OciError> {
         if self.stuck {
             std::future::pending::<()>().await;

@@ -21,7 +21,7 @@ use tenure_lifecycle::{HookOutcome, HookReport};
 use tenure_spec::Handler;
 use tokio::sync::oneshot;
 
-use crate::oci::OciRuntime;
+use crate::oci::Execute;
 
 /// What a handler, or a probe, needs to know of its container.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct HookContext<R> {
 
 /// Runs a handler to its end. Sending on `cancel`, or dropping the sender, ends it at once: an exec'd program is
 /// killed, a request given up, a sleep left; the report is then `Cancelled`.
-pub async fn run<R: OciRuntime>(
+pub async fn run<R: Execute>(
     handler: Handler,
     context: HookContext<R>,
     mut cancel: oneshot::Receiver<()>,

@@ -26,7 +26,8 @@ use tenure_supervise::watch::FileWatch;
 
 use super::message;
 use super::{
-    CreateRequest, CreatedContainer, ExecRequest, OciError, OciRuntime, RuntimeExec, RuntimeLocation, Stdio,
+    CreateRequest, CreatedContainer, ExecRequest, Execute, OciError, OciRuntime, RuntimeExec,
+    RuntimeLocation, Stdio,
 };
 
 /// Runs `<binary> --root ROOT ...` for every operation: tenure, runc or crun.
@@ -191,7 +192,9 @@ impl OciRuntime for CliRuntime {
             message::says_unknown,
         )
     }
+}
 
+impl Execute for CliRuntime {
     async fn exec(&self, request: ExecRequest) -> Result<RuntimeExec, OciError> {
         let operation = self.operation("exec", &request.id);
         let output = request

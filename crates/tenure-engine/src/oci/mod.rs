@@ -23,8 +23,8 @@ use tenure_supervise::pidfd::PidFd;
 /// What an OCI runtime must be able to do for a pod.
 ///
 /// Futures need not be `Send`: an engine is one thread. Dropping a future does not undo the operation, except that of
-/// [`OciRuntime::exec`], which ends what it has begun to start; a started program is ended through [`RuntimeExec`].
-pub trait OciRuntime {
+/// [`Execute::exec`], which ends what it has begun to start; a started program is ended through [`RuntimeExec`].
+pub trait OciRuntime: Execute {
     /// `create`: prepares the container; its init waits for [`OciRuntime::start`].
     fn create(&self, request: CreateRequest) -> impl Future<Output = Result<CreatedContainer, OciError>>;
     /// `start`: runs the program of a created container. Returns when the program runs.
@@ -33,6 +33,10 @@ pub trait OciRuntime {
     fn kill(&self, id: &str, signal: &str, all: bool) -> impl Future<Output = Result<(), OciError>>;
     /// `delete --force`: removes whatever is left. Succeeds when nothing is there.
     fn delete(&self, id: &str) -> impl Future<Output = Result<(), OciError>>;
+}
+
+/// Runs further programs in containers, for handlers and probes.
+pub trait Execute {
     /// `exec`: runs a program in a running container. Returns once it is started.
     fn exec(&self, request: ExecRequest) -> impl Future<Output = Result<RuntimeExec, OciError>>;
 }
@@ -77,7 +81,7 @@ pub struct CreatedContainer {
     pub terminal: Option<OwnedFd>,
 }
 
-/// Arguments of [`OciRuntime::exec`].
+/// Arguments of [`Execute::exec`].
 #[derive(Debug)]
 pub struct ExecRequest {
     /// The container's id.
@@ -88,7 +92,7 @@ pub struct ExecRequest {
     pub output: OwnedFd,
 }
 
-/// A program running in a container by [`OciRuntime::exec`].
+/// A program running in a container by [`Execute::exec`].
 #[derive(Debug)]
 pub struct RuntimeExec {
     /// The process whose end is the program's end and whose status is the program's (the runtime's `exec` in the

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::{errored, failed};
 use crate::hooks::exec::{NotStarted, Program, why_not};
 use crate::hooks::{HookContext, told};
-use crate::oci::OciRuntime;
+use crate::oci::Execute;
 
 /// How much of what a probe writes is kept, in bytes.
 const KEPT: usize = 10 * 1024;
@@ -17,7 +17,7 @@ const KEPT: usize = 10 * 1024;
 /// container's, and a busy machine is none of its faults.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) async fn run<R: OciRuntime>(
+pub(super) async fn run<R: Execute>(
     command: Vec<String>,
     limit: Duration,
     context: &HookContext<R>,

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use crate::hooks::http_get::{self, HttpError};
 use crate::hooks::{HookContext, told};
-use crate::oci::OciRuntime;
+use crate::oci::Execute;
 
 /// The most that an outcome says, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
@@ -34,7 +34,7 @@ const POD: &str = "127.0.0.1";
 
 /// Executes a probe once, within its time limit. Sending on `cancel`, or dropping the sender, ends it at once: an
 /// exec'd program is killed, a request given up; the outcome is then `Cancelled`.
-pub(crate) async fn run<R: OciRuntime>(
+pub(crate) async fn run<R: Execute>(
     probe: Probe,
     context: HookContext<R>,
     mut cancel: oneshot::Receiver<()>,

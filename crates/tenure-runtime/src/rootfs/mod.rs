@@ -9,6 +9,7 @@
 //! ```
 
 mod devices;
+mod layers;
 mod masks;
 mod mounts;
 mod options;
@@ -27,6 +28,7 @@ use crate::cgroup::Cgroups;
 use crate::failure::Failure;
 use crate::sys::{self, MountAttr};
 
+pub use layers::{mount_root, unmount_root};
 pub(crate) use mounts::detach_source;
 pub use options::mount_options;
 use options::{Options, Propagation};

@@ -95,7 +95,7 @@ fn open_source(bundle: &Path, mount: &Mount, options: &Options) -> Result<OwnedF
 }
 
 /// Copies the mount tree at a path of the host.
-fn clone_tree(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+pub(super) fn clone_tree(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;

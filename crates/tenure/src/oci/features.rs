@@ -27,6 +27,11 @@ pub(crate) fn execute() -> Result<Code, CommandError> {
     output::print(&format!("{:#}\n", features()))
 }
 
+/// The features as one line of JSON.
+pub(crate) fn text() -> String {
+    features().to_string()
+}
+
 /// The features object.
 fn features() -> Value {
     json!({
