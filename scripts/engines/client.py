@@ -16,6 +16,7 @@ container's first and ID/EXEC for another. Commands:
                            makes a container like another that runs another program in a folder of the host
     forget ID...           removes containers without tasks
     clock -                prints the seconds since the machine's start
+    sleep SECONDS
 
 Refusals end it with 1 and containerd's words on standard error.
 """
@@ -24,6 +25,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from wire import Channel, Refused, decode, number, text
@@ -154,6 +156,8 @@ def run(client, command, *arguments):
             print(*wait_for_all(client, arguments))
         case "clock":
             print(open("/proc/uptime").read().split()[0])
+        case "sleep":
+            time.sleep(float(first))
         case "close-stdin":
             client.of("CloseIO", first, (3, 1))
         case "pids":

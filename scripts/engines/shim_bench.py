@@ -24,12 +24,14 @@ def program(runtime):
 
 
 def processes(runtime):
+    """Those that were started by its name: the file may have another."""
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            if Path(os.readlink(directory / "exe")).name == program(runtime):
-                yield directory
+            words = (directory / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
+        if os.path.basename(words[0].decode()) == program(runtime):
+            yield directory
 
 
 def footprint(runtime):

@@ -15,8 +15,8 @@ run_pod() {
 # Creates and starts a container and prints its id: its pod, its name, words for cri.py, `--` and its program.
 run_in_pod() {
   local made
-  made=$(cri container "$1" "$2" "$image" "${@:3}")
-  cri start "$made"
+  made=$(cri container "$1" "$2" "$image" "${@:3}") || return
+  cri start "$made" || return
   echo "$made"
 }
 

@@ -11,7 +11,8 @@ run_managed_pod() {
   while [ "$1" != -- ]; do words+=("$1") && shift; done
   mkdir -p "$work/life/$name"
   : >"$work/life/$name/said"
-  pod=$(run_pod "$name" "${words[@]}")
+  # A check ends here: `set -e` is not for commands in place of words.
+  pod=$(run_pod "$name" "${words[@]}") || return
   echo "$pod" >"$work/life/$name/pod"
   run_in_pod "$pod" web mount="$work/life/$name:/data" "$@"
 }
