@@ -11,6 +11,7 @@ use crate::ttrpc::{Code, Status};
 /// Which container of a pod this is, and of which pod: set by containerd's CRI plugin.
 const CONTAINER_NAME: &str = "io.kubernetes.cri.container-name";
 const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
+const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
 
 /// A bundle's configuration, as far as it matters here.
 #[derive(Debug, Default, Deserialize)]
@@ -51,11 +52,15 @@ impl Bundle {
         self.annotations.get(SANDBOX_ID).map(String::as_str)
     }
 
-    /// The managed life that its annotations ask for, if any.
+    /// The managed life that its annotations ask for, if any. A pod's annotations are for its containers, not for the one
+    /// that only holds its namespaces.
     ///
     /// # Errors
     /// All annotations that cannot be used.
     pub(crate) fn lifecycle(&self) -> Result<Option<ManagedLifecycle>, Status> {
+        if self.annotations.get(CONTAINER_TYPE).is_some_and(|kind| kind == "sandbox") {
+            return Ok(None);
+        }
         let name = self.annotations.get(CONTAINER_NAME).map(String::as_str);
         annotations::lifecycle(&self.annotations, name).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -110,6 +115,9 @@ mod tests {
         let managed = bundle(text).lifecycle().unwrap().unwrap();
         assert_eq!(managed.termination_grace_period_seconds, 7);
         assert!(bundle("{}").lifecycle().unwrap().is_none());
+        let sandbox = r#"{"annotations":{"io.kubernetes.cri.container-type":"sandbox",
+            "org.tenure.lifecycle.web.terminationGracePeriodSeconds":"7"}}"#;
+        assert!(bundle(sandbox).lifecycle().unwrap().is_none());
         let wrong = bundle(r#"{"annotations":{"org.tenure.lifecycle.preStop":"x"}}"#).lifecycle();
         assert!(
             wrong
