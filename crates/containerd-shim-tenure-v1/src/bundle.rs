@@ -58,7 +58,11 @@ impl Bundle {
     /// # Errors
     /// All annotations that cannot be used.
     pub(crate) fn lifecycle(&self) -> Result<Option<ManagedLifecycle>, Status> {
-        if self.annotations.get(CONTAINER_TYPE).is_some_and(|kind| kind == "sandbox") {
+        if self
+            .annotations
+            .get(CONTAINER_TYPE)
+            .is_some_and(|kind| kind == "sandbox")
+        {
             return Ok(None);
         }
         let name = self.annotations.get(CONTAINER_NAME).map(String::as_str);

@@ -51,7 +51,7 @@ check_a_seccomp_profile_is_in_force() {
 }
 
 check_standard_streams_lose_nothing() {
-  same "$(run "$image" long seq 200000 | sha256sum)" "$(seq 200000 | sha256sum)"
+  same "$(run "$image" long sh -c 'seq 200000'"$linger" | sha256sum)" "$(seq 200000 | sha256sum)"
   same "$(run "$image" errors sh -c 'echo out; echo err >&2'"$linger" 2>&1 >/dev/null)" err
 }
 

@@ -114,10 +114,11 @@ impl Shim {
             signal: signal.as_raw(),
             all: request.all,
         };
+        let is_done = task.managed.is_some() && signal == Signal::KILL;
         match task.perform(operation).await {
-            // It has ended just now.
             Err(status) if status.is(Code::FailedPrecondition) || status.is(Code::NotFound) => {
-                Err(finished())
+                // It has ended just now; of a managed life perhaps by its own SIGKILL, which was faster.
+                if is_done { Ok(()) } else { Err(finished()) }
             }
             other => other.map(drop),
         }
