@@ -3,6 +3,7 @@
 //! The same machine and loop as a pod's, with one container that never restarts. What the owner does is done when the
 //! machine orders it; what the owner must not do, because it does it itself, is left out.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -76,18 +77,23 @@ pub fn live<C: Container, R: Execute + 'static>(
     runtime: Rc<R>,
 ) -> (Requests, impl Future<Output = ()> + use<C, R>) {
     let plan = plan(id, &lifecycle);
-    let effects = Attached {
+    let effects = Rc::new(Attached {
         id: id.to_owned(),
         lifecycle,
         container,
         runtime,
-    };
+        begun: Cell::new(false),
+    });
     let clock = Clock::start();
     let publisher = Publisher::nowhere(clock, vec![id.to_owned()]);
-    let engine = Engine::new(PodMachine::new(plan), Rc::new(effects), clock, publisher);
+    let engine = Engine::new(PodMachine::new(plan), Rc::clone(&effects), clock, publisher);
     let requests = Requests(engine.inputs());
     let life = async move {
         engine.run(Event::Begin).await;
+        // What was to stop before it had been started is not to wait for ever.
+        if !effects.begun.get() {
+            effects.container.kill().await;
+        }
     };
     (requests, life)
 }
@@ -118,6 +124,8 @@ struct Attached<C, R> {
     lifecycle: ManagedLifecycle,
     container: Rc<C>,
     runtime: Rc<R>,
+    /// Whether its start was ever tried.
+    begun: Cell<bool>,
 }
 
 impl<C: Container, R: Execute + 'static> Effects for Attached<C, R> {
@@ -134,6 +142,7 @@ impl<C: Container, R: Execute + 'static> Effects for Attached<C, R> {
     }
 
     async fn start(&self, _: ContainerIndex) -> Result<(), StartFailure> {
+        self.begun.set(true);
         let started = self.container.start().await;
         started.map_err(|message| StartFailure::Runtime { message })
     }
@@ -178,6 +187,7 @@ impl<C: Container, R: Execute + 'static> Effects for Attached<C, R> {
     }
 
     async fn delete(&self, _: ContainerIndex) -> Result<(), String> {
+        // Its owner does.
         Ok(())
     }
 }
@@ -191,5 +201,103 @@ fn tell(id: &str, point: HookPoint, report: &HookReport) {
             tracing::warn!(id, point, message, output = report.output, "handler failed");
         }
         HookOutcome::Cancelled => tracing::info!(id, point, "handler cancelled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use tenure_spec::annotations;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::hooks::exec_tests::Here;
+
+    /// A container that ends by SIGKILL only, and notes what is done to it.
+    struct Fake {
+        done: RefCell<Vec<&'static str>>,
+        lives: watch::Sender<bool>,
+    }
+
+    impl Container for Fake {
+        async fn start(&self) -> Result<(), String> {
+            self.done.borrow_mut().push("start");
+            Ok(())
+        }
+        async fn ended(&self) -> ExitStatus {
+            let mut lives = self.lives.subscribe();
+            lives.wait_for(|lives| !lives).await.unwrap();
+            ExitStatus::Signal(9)
+        }
+        fn signal_stop(&self) {
+            self.done.borrow_mut().push("stop signal");
+        }
+        async fn kill(&self) {
+            self.done.borrow_mut().push("kill");
+            self.lives.send_replace(false);
+        }
+        fn network(&self) -> Option<PathBuf> {
+            None
+        }
+    }
+
+    /// Leads a life under these settings while `owner` asks for things, and gives what was done.
+    fn lead(settings: &[(&str, &str)], owner: impl AsyncFnOnce(Requests)) -> Vec<&'static str> {
+        let annotations: BTreeMap<String, String> = settings
+            .iter()
+            .map(|(key, value)| (format!("{}{key}", annotations::PREFIX), (*value).to_owned()))
+            .collect();
+        let lifecycle = annotations::lifecycle(&annotations, None).unwrap().unwrap();
+        let container = Rc::new(Fake {
+            done: RefCell::default(),
+            lives: watch::Sender::new(true),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let led = Rc::clone(&container);
+        tokio::task::LocalSet::new().block_on(&runtime, async move {
+            let (requests, life) = live("a", lifecycle, led, Rc::new(Here::default()));
+            let ((), ()) = tokio::join!(owner(requests), life);
+        });
+        container.done.take()
+    }
+
+    #[test]
+    fn a_stop_is_the_handler_then_the_signal_then_sigkill_when_the_grace_is_over() {
+        let settings = [
+            ("preStop", r#"{"sleep":{"seconds":1}}"#),
+            ("terminationGracePeriodSeconds", "3"),
+        ];
+        let done = lead(&settings, async |requests| {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            requests.stop();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            requests.stop();
+        });
+        assert_eq!(done, ["start", "stop signal", "kill"]);
+    }
+
+    #[test]
+    fn what_is_to_stop_before_its_start_is_not_left_waiting() {
+        let settings = [("terminationGracePeriodSeconds", "3")];
+        let done = lead(&settings, async |requests| requests.stop());
+        assert_eq!(done.last(), Some(&"kill"), "{done:?}");
+    }
+
+    #[test]
+    fn sigkill_needs_no_grace() {
+        let settings = [("preStop", r#"{"sleep":{"seconds":10}}"#)];
+        let done = lead(&settings, async |requests| {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            requests.stop();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            requests.kill();
+        });
+        assert_eq!(done, ["start", "kill"]);
     }
 }
