@@ -9,6 +9,7 @@ FOLDER holds what pods are made of, and their logs: FOLDER/POD-ID/CONTAINER.log.
     container POD-ID NAME IMAGE [memory=BYTES] [mount=HOST:INSIDE] [KEY=VALUE]... -- PROGRAM ARGUMENT...
                                                         creates a container with annotations; prints its id
     start ID               stop ID SECONDS (prints when it began, in seconds since the machine's start, and ended)
+    wait ID                waits for the end of a container by looking again and again; prints as stop does
     remove ID              status ID (prints state, exit code, reason)          pid ID
     exec ID SECONDS PROGRAM ARGUMENT...                 passes output and exit code on
     memory ID              the bytes that stats tell    limit ID BYTES          reopen-log ID
@@ -20,6 +21,7 @@ Refusals end it with 1 and the words on standard error.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from wire import Channel, Refused, decode, number, pairs, text
@@ -111,6 +113,11 @@ def run(runtime, command, first, *rest):
         case "stop":
             begun = clock()
             runtime.call("StopContainer", [(1, first), (2, int(rest[0]))])
+            print(begun, clock())
+        case "wait":
+            begun = clock()
+            while not runtime.status(first).startswith("EXITED"):
+                time.sleep(0.1)
             print(begun, clock())
         case "remove":
             runtime.call("RemoveContainer", [(1, first)])

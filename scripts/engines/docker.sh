@@ -5,6 +5,8 @@
 
 # shellcheck source=scripts/engines/docker/tasks.sh
 source "$here/docker/tasks.sh"
+# shellcheck source=scripts/engines/shim/page.sh
+source "$here/shim/page.sh"
 # shellcheck source=scripts/engines/docker/readme.sh
 source "$here/docker/readme.sh"
 
@@ -45,12 +47,16 @@ start_daemon() {
   until_true 30 docker version
 }
 
-# What the daemon's configuration says of the runtime. What is told in docker's own format may differ by version.
+# What the daemon's configuration says of the runtime; of a shim what its page says. What is told in docker's own format
+# may differ by version.
 describe_runtime() {
+  local whole
   if [ -n "${TENURE_CONTAINERD:-}" ]; then
-    printf '{"runtimeType":"%s"}' "$shim_runtime"
+    whole=$(page_block json 1 | for_tested_shim)
+    # Without the braces.
+    printf '%s' "${whole:1:-1}"
   else
-    printf '{"path":"%s"}' "$runtime"
+    printf '"runtimes":{"tenure":{"path":"%s"}}' "$runtime"
   fi
 }
 
@@ -61,13 +67,15 @@ older_settings() {
 
 start_engine() {
   mkdir "$work/shared"
-  [ -z "${TENURE_CONTAINERD:-}" ] || name_shim_programs
+  if [ -n "${TENURE_CONTAINERD:-}" ]; then
+    if is_installed_by_page; then install_by_page; else name_shim_programs; fi
+  fi
   cat >"$work/daemon.json" <<JSON
 {"data-root":"$work/data","exec-root":"$work/exec","pidfile":"$work/dockerd.pid","hosts":["unix://$work/docker.sock"],
  "bridge":"none","iptables":false,"ip-forward":false,"ip-masq":false,"userland-proxy":false,"live-restore":true,
  "storage-driver":"overlay2","cgroup-parent":"/$parent",$(older_settings)"experimental":true,
  "exec-opts":["native.cgroupdriver=cgroupfs"],
- "runtimes":{"tenure":$(describe_runtime)},"default-runtime":"tenure"}
+ $(describe_runtime),"default-runtime":"tenure"}
 JSON
   start_daemon || { tail -n 20 "$work/dockerd.log"; return 1; }
   docker load --quiet --input "$work/image.tar" >/dev/null

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016,SC2154 # Single quotes hold programs for containers; variables are those of engine-test.
 # Sourced by engine-test: a shim behind containerd, through ctr, containerd's own interface, and Kubernetes' CRI.
-# The checks are in the folder shim beside this file, and those of ctr/tasks.sh and ctr/daemon.sh.
+# The checks are in the folder shim beside this file, and those of ctr/tasks.sh and ctr/daemon.sh. What the shim's own page
+# tells its users to do is done here: the programs are installed so, and the daemons have its configuration.
 
 # shellcheck source=scripts/engines/ctr/client.sh
 source "$here/ctr/client.sh"
@@ -17,8 +18,12 @@ source "$here/shim/streams.sh"
 source "$here/shim/groups.sh"
 # shellcheck source=scripts/engines/shim/cri.sh
 source "$here/shim/cri.sh"
+# shellcheck source=scripts/engines/shim/page.sh
+source "$here/shim/page.sh"
 # shellcheck source=scripts/engines/shim/lifecycle.sh
 source "$here/shim/lifecycle.sh"
+# shellcheck source=scripts/engines/shim/scenarios.sh
+source "$here/shim/scenarios.sh"
 # shellcheck source=scripts/engines/shim/cri_lifecycle.sh
 source "$here/shim/cri_lifecycle.sh"
 # shellcheck source=scripts/engines/shim/faults.sh
@@ -28,7 +33,7 @@ run_command=(run --runtime "$shim_runtime")
 shim_program=containerd-shim-tenure-v1
 [ "$shim_runtime" != io.containerd.runc.v2 ] || shim_program=containerd-shim-runc-v2
 
-# containerd's configuration, whose CRI part has other names since 2.0. Lifecycle annotations pass from pods to bundles.
+# containerd's configuration, whose CRI part has other names since 2.0. What it says of the runtime is the page's.
 write_configuration() {
   local version=2 runtimes=io.containerd.grpc.v1.cri images=io.containerd.grpc.v1.cri sandbox="sandbox_image = '$image'"
   local cni="bin_dir = '$work/cni'"
@@ -60,21 +65,25 @@ TOML
   $cni
   conf_dir = '$work/cni'
 [plugins.'$runtimes'.containerd]
-  default_runtime_name = 'tested'
-[plugins.'$runtimes'.containerd.runtimes.tested]
-  runtime_type = '$shim_runtime'
-  pod_annotations = ['org.tenure.*']
-  container_annotations = ['org.tenure.*']
+  default_runtime_name = 'tenure'
+$(page_block toml $((version - 1)) | for_tested_shim)
 TOML
 }
 
 start_engine() {
   mkdir "$work/shared" "$work/cni"
-  name_shim_programs
+  in_pods "$here/shim/scenarios.sh" >"$work/scenarios_in_pods.sh"
+  # shellcheck source=/dev/null
+  source "$work/scenarios_in_pods.sh"
+  # The network is this engine's own.
+  /bin/busybox ip link set lo up
+  if is_installed_by_page; then install_by_page; else name_shim_programs; fi
   write_configuration >"$work/config.toml"
   start_daemon
   note "$(containerd --version)"
   ctr images import "$work/image.tar" >/dev/null
+  # The name in the README and in the shim's page.
+  ctr images tag "$image" docker.io/library/busybox:latest >/dev/null
   ctr --namespace k8s.io images import "$work/image.tar" >/dev/null
   start_box --memory-limit 67108864 box
 }
@@ -97,7 +106,8 @@ run_engine_checks() {
   fi
   run_checks_together 3 "$here"/ctr/tasks.sh "$here"/shim/{processes,streams,groups,cri}.sh
   # These wait nearly all the time.
-  [ "$shim_runtime" != io.containerd.tenure.v1 ] || run_checks_together 6 "$here"/shim/{lifecycle,cri_lifecycle}.sh
+  [ "$shim_runtime" != io.containerd.tenure.v1 ] || run_checks_together 10 "$here"/shim/scenarios.sh \
+    "$work/scenarios_in_pods.sh" "$here"/shim/{lifecycle,cri_lifecycle,page}.sh
   run_checks "$here/ctr/daemon.sh" "$here"/shim/faults.sh "$here/shim.sh"
 }
 
@@ -112,14 +122,13 @@ shim_sockets() {
   [ "$shim_runtime" = io.containerd.runc.v2 ] || ls /run/containerd/s
 }
 
-# The parent of pods' cgroups may stay: it is the kubelet's.
 check_the_readme_tells_how() {
   [ "$shim_runtime" = io.containerd.tenure.v1 ] || return 0
-  ctr images tag "$image" docker.io/library/busybox:latest
   # Its program is too quick for ctr now and then.
-  until_true 10 follow_readme shim
+  until_true 60 follow_readme shim
 }
 
+# The parent of pods' cgroups may stay: it is the kubelet's.
 check_nothing_is_left_of_removed_containers() {
   remove box
   same "$(ctr containers list --quiet)" ""

@@ -9,7 +9,7 @@ cri() {
 
 # Runs a sandbox: its name, then more words for cri.py.
 run_pod() {
-  cri pod "$1" handler=tested parent="/$parent/pods" "${@:2}"
+  cri pod "$1" handler=tenure parent="/$parent/pods" "${@:2}"
 }
 
 # Creates and starts a container and prints its id: its pod, its name, words for cri.py, `--` and its program.

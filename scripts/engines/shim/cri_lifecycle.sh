@@ -1,129 +1,151 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2016,SC2154 # Single quotes hold programs for containers; variables are those of engine-test.
+# shellcheck disable=SC2016,SC2034,SC2154 # Single quotes hold programs for containers; variables are shared with engine-test.
 # The managed life of a pod's containers: annotations of the pod, which are all that its author can set, name a container.
-# Only Tenure's shim has it; what is said and how times are judged is in lifecycle.sh.
+# First how scenarios.sh is led through the CRI, then what is about pods. What is said and how times are judged is in
+# lifecycle.sh.
 
-# Runs a pod and a container `web` in it that says what it does; prints the container's id: the pod's name, annotations of
-# the pod, `--`, the container's program.
-run_managed_pod() {
-  local name=$1 words=() pod
+# Longer than what a container may take to stop, in seconds: after that containerd sends SIGKILL.
+unhurried=50
+
+# Runs a pod and makes a container `web` in it that says what it does, with annotations of the pod for the container:
+# create_managed tells the words.
+create_managed_by_pod() {
+  local name=$1 words=()
   shift
-  while [ "$1" != -- ]; do words+=("$1") && shift; done
-  mkdir -p "$work/life/$name"
-  : >"$work/life/$name/said"
-  # A check ends here: `set -e` is not for commands in place of words.
-  pod=$(run_pod "$name" "${words[@]}") || return
-  echo "$pod" >"$work/life/$name/pod"
-  run_in_pod "$pod" web mount="$work/life/$name:/data" "$@"
+  while [ "$1" != -- ]; do words+=("org.tenure.lifecycle.web.$1") && shift; done
+  run_pod "$name" "${words[@]}" >"$work/life/$name/pod"
+  add_web "$name" "$@"
 }
 
-remove_managed_pod() {
-  remove_pod "$(cat "$work/life/$1/pod")"
+# Makes a container in a pod: its name, which says what it does, words for cri.py, `--`, its program.
+add_web() {
+  cri container "$(pod_of "$1")" web "$image" mount="$work/life/$1:/data" "${@:2}" >"$work/life/$1/web"
 }
 
-check_s27_in_a_pod_prestop_comes_before_sigterm() {
-  local web began at
-  web=$(run_managed_pod p27 org.tenure.lifecycle.web.preStop="$(handler 'sleep 3')" \
-    org.tenure.lifecycle.web.terminationGracePeriodSeconds=10 -- sh -c "$obeys")
-  until_true 10 has_said p27 begun
-  read -r began at <<<"$(cri stop "$web" 20)"
-  after "$began" "$(said p27 term)" 3
-  after "$began" "$at" 4
-  same "$(cri status "$web")" "EXITED 0 Completed"
-  remove_managed_pod p27
+pod_of() {
+  cat "$work/life/$1/pod"
 }
 
-check_s29_in_a_pod_the_grace_period_ends_a_prestop() {
-  local web began at
-  web=$(run_managed_pod p29 org.tenure.lifecycle.preStop="$(handler 'sleep 60')" \
-    org.tenure.lifecycle.terminationGracePeriodSeconds=5 -- sh -c "$ignores")
-  until_true 10 has_said p29 begun
-  read -r began at <<<"$(cri stop "$web" 30)"
-  after "$began" "$at" 7
-  after "$began" "$(said p29 term)" 5
-  same "$(cri status "$web")" "EXITED 137 Error"
-  remove_managed_pod p29
+web_of() {
+  cat "$work/life/$1/web"
+}
+
+start_created_by_pod() {
+  cri start "$(web_of "$1")"
+}
+
+is_state_by_pod() {
+  holds " $(cri status "$(web_of "$1")")" " $2 "
+}
+
+end_by_pod() {
+  ended_pod "$1" "$(cri wait "$(web_of "$1")")"
+}
+
+stop_by_pod() {
+  ended_pod "$1" "$(cri stop "$(web_of "$1")" "$unhurried")"
+}
+
+kill_by_pod() {
+  ended_pod "$1" "$(cri stop "$(web_of "$1")" 0)"
+}
+
+# The kubelet may ask again before the first stop is over.
+stop_twice_by_pod() {
+  local web
+  web=$(web_of "$1")
+  cri stop "$web" "$unhurried" >"$work/life/$1/stopped" &
+  sleep 1
+  cri stop "$web" "$unhurried" >/dev/null
+  wait "$!"
+  ended_pod "$1" "$(cat "$work/life/$1/stopped")"
+}
+
+# Prints how a pod's container ended, with the times when a wait for that began and ended, and removes the pod.
+ended_pod() {
+  local state status reason began at
+  read -r state status reason <<<"$(cri status "$(web_of "$1")")"
+  read -r began at <<<"$2"
+  # Anything else is no exit status.
+  case $state-$status-$reason in
+    EXITED-0-Completed | EXITED-*-Error) ;;
+    *) status=$state-$status-$reason ;;
+  esac
+  echo "$status $at $began"
+  remove_pod "$(pod_of "$1")"
+}
+
+check_annotations_of_a_pod_without_a_name_are_for_its_containers() {
+  make_life unnamed
+  run_pod unnamed org.tenure.lifecycle.preStop="$(handler 'say prestop')" \
+    org.tenure.lifecycle.terminationGracePeriodSeconds=3 >"$work/life/unnamed/pod"
+  add_web unnamed -- sh -c "$ignores"
+  start_created_by_pod unnamed
+  until_true 20 has_said unnamed begun
+  read -r status at began <<<"$(stop_by_pod unnamed)"
+  same "$status" 137
+  after "$began" "$at" 3
+  same "$(words_of unnamed)" "begun prestop term"
 }
 
 check_a_shorter_time_of_the_kubelet_cuts_prestop_off() {
-  local web began at
-  web=$(run_managed_pod hurried org.tenure.lifecycle.web.preStop="$(handler 'say prestop; sleep 60')" -- sh -c "$ignores")
-  until_true 10 has_said hurried begun
-  read -r began at <<<"$(cri stop "$web" 2)"
-  after "$began" "$at" 2
-  has_said hurried prestop
-  not has_said hurried term
-  same "$(cri status "$web")" "EXITED 137 Error"
-  remove_managed_pod hurried
+  local through=pod began at
+  start_managed hurried preStop="$(handler 'say prestop; sleep 60')" -- sh -c "$ignores"
+  until_true 20 has_said hurried begun
+  read -r began at <<<"$(cri stop "$(web_of hurried)" 5)"
+  after "$began" "$at" 5
+  same "$(words_of hurried)" "begun prestop"
+  same "$(cri status "$(web_of hurried)")" "EXITED 137 Error"
+  remove_pod "$(pod_of hurried)"
 }
 
 check_annotations_name_the_container_they_are_for() {
-  local web other pod
-  web=$(run_managed_pod named org.tenure.lifecycle.web.preStop="$(handler 'say prestop')" -- sh -c "$obeys")
-  pod=$(cat "$work/life/named/pod")
-  other=$(run_in_pod "$pod" other mount="$work/life/named:/data" -- sh -c "${obeys/say begun/say other}")
-  until_true 10 has_said named begun
-  until_true 10 has_said named other
-  cri stop "$other" 20
+  local through=pod other
+  start_managed named preStop="$(handler 'say prestop')" -- sh -c "$obeys"
+  other=$(run_in_pod "$(pod_of named)" other mount="$work/life/named:/data" -- sh -c "${obeys/say begun/say other}")
+  until_true 20 has_said named begun
+  until_true 20 has_said named other
+  cri stop "$other" "$unhurried"
   not has_said named prestop
-  cri stop "$web" 20
+  cri stop "$(web_of named)" "$unhurried"
   has_said named prestop
-  remove_managed_pod named
+  remove_pod "$(pod_of named)"
 }
 
 check_annotations_of_a_container_are_its_own() {
-  local pod web
-  mkdir -p "$work/life/own"
-  : >"$work/life/own/said"
-  pod=$(run_pod own)
-  web=$(run_in_pod "$pod" web mount="$work/life/own:/data" org.tenure.lifecycle.stopSignal=SIGUSR1 -- \
-    sh -c "$say"'trap "say usr1; exit 5" USR1; say begun; while :; do sleep 0.05; done')
-  until_true 10 has_said own begun
-  cri stop "$web" 20
-  same "$(cri status "$web")" "EXITED 5 Error"
+  make_life own
+  run_pod own >"$work/life/own/pod"
+  add_web own org.tenure.lifecycle.stopSignal=SIGUSR1 -- \
+    sh -c "$say"'trap "say usr1; exit 5" USR1; say begun; '"$waits"
+  start_created_by_pod own
+  until_true 20 has_said own begun
+  cri stop "$(web_of own)" "$unhurried"
+  same "$(cri status "$(web_of own)")" "EXITED 5 Error"
   has_said own usr1
-  remove_pod "$pod"
-}
-
-check_s8_in_a_pod_a_failed_poststart_ends_the_container() {
-  local web
-  web=$(run_managed_pod p8 org.tenure.lifecycle.web.preStop="$(handler 'say prestop')" \
-    org.tenure.lifecycle.web.postStart="$(handler 'until [ -s /data/said ]; do sleep 0.05; done; exit 1')" -- sh -c "$obeys")
-  until_true 20 is_status "$web" "EXITED 0 Completed"
-  same "$(cut -d' ' -f1 "$work/life/p8/said" | tr '\n' ' ')" "begun prestop term "
-  remove_managed_pod p8
+  remove_pod "$(pod_of own)"
 }
 
 check_s45_in_a_shared_pid_namespace_no_process_remains() {
-  local web began at
-  web=$(run_managed_pod p45 pid=pod org.tenure.lifecycle.web.terminationGracePeriodSeconds=2 -- \
-    sh -c "$say"'trap "" TERM; sleep 4545 & sleep 4545 & say begun; wait')
-  until_true 10 has_said p45 begun
-  read -r began at <<<"$(cri stop "$web" 30)"
+  local status at began
+  make_life s45
+  run_pod s45 pid=pod org.tenure.lifecycle.web.terminationGracePeriodSeconds=2 >"$work/life/s45/pod"
+  add_web s45 -- sh -c "$say"'trap "" TERM; sleep 4545 & sleep 4545 & say begun; wait'
+  start_created_by_pod s45
+  until_true 20 has_said s45 begun
+  read -r began at <<<"$(cri stop "$(web_of s45)" "$unhurried")"
   after "$began" "$at" 2
-  until_true 10 gone_with_arguments 'sleep 4545'
-  same "$(cri status "$web")" "EXITED 137 Error"
-  remove_managed_pod p45
-}
-
-check_s46_in_a_pod_the_stop_signal_comes_once() {
-  local web
-  web=$(run_managed_pod p46 org.tenure.lifecycle.web.terminationGracePeriodSeconds=4 -- sh -c "$ignores")
-  until_true 10 has_said p46 begun
-  cri stop "$web" 30 &
-  sleep 1
-  cri stop "$web" 30
-  wait "$!"
-  same "$(cut -d' ' -f1 "$work/life/p46/said" | tr '\n' ' ')" "begun term "
-  remove_managed_pod p46
+  # Not the pod's end, which would take them too.
+  until_true 20 gone_with_arguments 'sleep 4545'
+  same "$(cri status "$(web_of s45)")" "EXITED 137 Error"
+  remove_pod "$(pod_of s45)"
 }
 
 check_stopping_a_managed_pod_kills_its_containers() {
-  local web began
-  web=$(run_managed_pod swift org.tenure.lifecycle.web.preStop="$(handler 'sleep 60')" -- sh -c "$ignores")
-  until_true 10 has_said swift begun
+  local through=pod began
+  start_managed swift preStop="$(handler 'sleep 60')" -- sh -c "$ignores"
+  until_true 20 has_said swift begun
   began=$(clock)
-  remove_managed_pod swift
+  remove_pod "$(pod_of swift)"
   after "$began" "$(clock)" 0 5
-  exits 1 cri status "$web"
+  exits 1 cri status "$(web_of swift)"
 }
