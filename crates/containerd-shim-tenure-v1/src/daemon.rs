@@ -41,9 +41,9 @@ pub(crate) fn run(setting: &Setting, kept: Vec<OwnedFd>) -> u8 {
         return 1;
     };
     let log = Log::adopt(log);
-    let lived = prepare(&log).and_then(|launcher| live(setting, listener, launcher));
-    // Nobody is told of it any more.
-    let _ = std::fs::remove_file(&setting.socket);
+    let lived = prepare(&log)
+        .inspect_err(|_| drop(std::fs::remove_file(&setting.socket)))
+        .and_then(|launcher| live(setting, listener, launcher));
     match lived {
         Ok(()) => 0,
         Err(error) => {
@@ -92,17 +92,18 @@ fn live(setting: &Setting, listener: OwnedFd, launcher: Launcher) -> io::Result<
         });
         let (publisher, delivery) = Publisher::new(&setting.namespace, setting.events.clone());
         tokio::task::spawn_local(delivery);
-        let shim = Rc::new(Shim::new(&setting.namespace, launcher, publisher));
+        let shim = Rc::new(Shim::new(setting, launcher, publisher));
         let listener = StdListener::from(listener);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let service = Rc::new(Service(Rc::clone(&shim)));
-        tokio::select! {
-            served = serve(listener, service) => served?,
-            () = over(&shim) => {}
-        }
+        let served = tokio::select! {
+            served = serve(listener, service) => served,
+            () = over(&shim) => Ok(()),
+        };
+        shim.retire();
         shim.flush().await;
-        Ok(())
+        served
     })
 }
 

@@ -27,6 +27,7 @@ use tenure_lifecycle::ExitStatus;
 use tenure_supervise::ProcessExit;
 use tokio::sync::watch;
 
+use crate::daemon::Setting;
 use crate::launcher::{Answer, Launcher, Operation, Order};
 use crate::proto::events::{TaskExit, TaskStart};
 use crate::publish::Publisher;
@@ -42,6 +43,8 @@ use process::{Exited, Process, Stage};
 #[derive(Debug)]
 pub(crate) struct Shim {
     namespace: String,
+    /// Where it is found.
+    socket: PathBuf,
     launcher: Rc<Launcher>,
     publisher: Publisher,
     tasks: RefCell<BTreeMap<String, Rc<Task>>>,
@@ -131,9 +134,10 @@ impl std::ops::Deref for Found {
 
 impl Shim {
     /// A shim without containers.
-    pub(crate) fn new(namespace: &str, launcher: Launcher, publisher: Publisher) -> Self {
+    pub(crate) fn new(setting: &Setting, launcher: Launcher, publisher: Publisher) -> Self {
         Self {
-            namespace: namespace.to_owned(),
+            namespace: setting.namespace.clone(),
+            socket: setting.socket.clone(),
             launcher: Rc::new(launcher),
             publisher,
             tasks: RefCell::new(BTreeMap::new()),

@@ -232,7 +232,16 @@ impl Shim {
     pub(crate) fn shutdown(&self, request: &ShutdownRequest) {
         let has_none = self.tasks.borrow().is_empty() && self.taken.borrow().is_empty();
         if has_none || request.now {
-            self.duty.send_replace(Duty::Over);
+            self.retire();
+        }
+    }
+
+    /// Is not to be found any more: from now on a container of the same name gets a shim, and a socket, of its own.
+    pub(crate) fn retire(&self) {
+        if self.duty.send_replace(Duty::Over) != Duty::Over
+            && let Err(error) = std::fs::remove_file(&self.socket)
+        {
+            tracing::warn!(%error, socket = %self.socket.display(), "left behind");
         }
     }
 
