@@ -100,7 +100,7 @@ fn each_engines_commands_are_run_by_its_own_test() {
         .into_iter()
         .filter_map(|block| block.engine)
         .collect();
-    assert_eq!(engines, ["podman", "docker", "containerd"]);
+    assert_eq!(engines, ["podman", "docker", "containerd", "shim"]);
     assert_eq!(markdown.matches(ENGINE_MARK.0).count(), engines.len());
     for engine in engines {
         let engines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/engines");
