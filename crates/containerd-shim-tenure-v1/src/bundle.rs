@@ -52,6 +52,11 @@ impl Bundle {
         self.annotations.get(SANDBOX_ID).map(String::as_str)
     }
 
+    /// Whether it is a container of Kubernetes' and not only grouped like one.
+    pub(crate) fn is_kubernetes(&self) -> bool {
+        self.annotations.contains_key(CONTAINER_TYPE)
+    }
+
     /// The managed life that its annotations ask for, if any. A pod's annotations are for its containers, not for the one
     /// that only holds its namespaces.
     ///

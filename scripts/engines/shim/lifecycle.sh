@@ -54,8 +54,11 @@ create_managed() {
   "create_managed_by_$through" "$@"
 }
 
+# Annotations of other kinds that a check's containers are to have.
+annotations=()
+
 create_managed_by_ctr() {
-  local name=$1 words=()
+  local name=$1 words=("${annotations[@]}")
   shift
   while [ "$1" != -- ]; do words+=("org.tenure.lifecycle.$1") && shift; done
   client clone box "$name" "$work/image/rootfs" mount="$work/life/$name:/data" "${words[@]}" "$@" + create "$name" >/dev/null
@@ -153,6 +156,17 @@ check_the_signal_that_is_named_asks_for_a_stop_too() {
   read -r status at began <<<"$(end_by_ctr quitting kill quitting QUIT +)"
   same "$status" 4
   same "$(words_of quitting)" "begun prestop quit"
+}
+
+# Kubernetes sends an image's own stop signal, and tells no shim which that is.
+check_any_signal_asks_a_container_of_kubernetes_to_stop() {
+  local began status at annotations=(io.kubernetes.cri.container-type=container)
+  start_managed imaged terminationGracePeriodSeconds=3 preStop="$(handler 'say prestop')" -- \
+    sh -c "$say"'trap "say quit; exit 4" QUIT; say begun; '"$waits"
+  until_true 20 has_said imaged begun
+  read -r status at began <<<"$(end_by_ctr imaged kill imaged QUIT +)"
+  same "$status" 4
+  same "$(words_of imaged)" "begun prestop quit"
 }
 
 check_annotations_that_are_wrong_are_told() {

@@ -9,7 +9,7 @@ use prost::Message;
 use tenure_supervise::pidfd::PidFd;
 use tenure_supervise::subreaper;
 
-use super::managed::Managed;
+use super::managed::{Managed, Stops};
 use super::oom::Oom;
 use super::process::{Exited, Process, Stage};
 use super::{Duty, Shim, Task, close};
@@ -47,7 +47,14 @@ impl Shim {
         }
         let folder = PathBuf::from(&request.bundle);
         let bundle = Bundle::read(&folder)?;
-        let managed = bundle.lifecycle()?.map(Managed::new);
+        let stops = if bundle.is_kubernetes() {
+            Stops::Any
+        } else {
+            Stops::Term
+        };
+        let managed = bundle
+            .lifecycle()?
+            .map(|lifecycle| Managed::new(lifecycle, stops));
         let options = options(request.options.as_ref())?;
         let settings = Settings::of(&options, &self.namespace);
         settings.save(&folder)?;

@@ -23,24 +23,37 @@ pub(super) struct Managed {
     named: Option<Signal>,
     /// The signal that asked for the stop.
     asked: Cell<Signal>,
+    /// Which signals ask for a stop.
+    stops: Stops,
     /// Once it has been started.
     requests: RefCell<Option<Requests>>,
 }
 
+/// Which signals ask a managed container to stop, besides its annotation's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stops {
+    /// SIGTERM; whoever has the task may send others for other reasons.
+    Term,
+    /// All but SIGKILL: Kubernetes sends no other signal than the image's STOPSIGNAL, and does not tell which that is.
+    Any,
+}
+
 impl Managed {
-    pub(super) fn new(lifecycle: ManagedLifecycle) -> Self {
+    pub(super) fn new(lifecycle: ManagedLifecycle, stops: Stops) -> Self {
         let name = lifecycle.lifecycle.stop_signal.as_deref();
         Self {
             named: name.and_then(|name| name.parse().ok()),
             asked: Cell::new(Signal::TERM),
+            stops,
             requests: RefCell::new(None),
             lifecycle,
         }
     }
 
-    /// Whether a signal asks for a stop: SIGTERM, or the annotation's own.
+    /// Whether a signal asks for a stop.
     fn is_stop(&self, signal: Signal) -> bool {
-        signal == Signal::TERM || self.named == Some(signal)
+        let any = self.stops == Stops::Any && signal != Signal::NULL;
+        signal == Signal::TERM || self.named == Some(signal) || any
     }
 
     /// Takes a signal that is for the life, not for init; false when it is to be sent as it is.
