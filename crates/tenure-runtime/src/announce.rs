@@ -1,7 +1,7 @@
 //! Telling callers of a new process: its pid in a file, itself over a socket.
 
-use std::fs;
-use std::io::IoSlice;
+use std::fs::{self, File};
+use std::io::{IoSlice, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -46,14 +46,45 @@ impl Audience<'_> {
     }
 }
 
+/// Makes a file in a folder that others may write to, too: what is there already, a link for one, is not written to.
+fn create_new(path: &Path) -> std::io::Result<File> {
+    match File::create_new(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            File::create_new(path)
+        }
+        other => other,
+    }
+}
+
 /// Writes a pid file in one step, so that nobody reads half of it.
 fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = fs::write(&temporary, pid.to_string()).and_then(|()| fs::rename(&temporary, path));
+    let written = create_new(&temporary)
+        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+        .and_then(|()| fs::rename(&temporary, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&temporary);
         Error::file("write pid file", path)(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_way_of_a_pid_file_is_not_written_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("target"), "kept").unwrap();
+        let temporary = format!("pid.{}.tmp", std::process::id());
+        std::os::unix::fs::symlink(at("target"), at(&temporary)).unwrap();
+        write_pid_file(&at("pid"), 7).unwrap();
+        assert_eq!(fs::read_to_string(at("target")).unwrap(), "kept");
+        assert_eq!(fs::read_to_string(at("pid")).unwrap(), "7");
+        assert!(!at(&temporary).exists());
+    }
 }

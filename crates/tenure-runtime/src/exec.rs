@@ -23,7 +23,7 @@ use crate::process::Child;
 use crate::program::Program;
 use crate::rootfs::change_root;
 use crate::seccomp::{self, Filter};
-use crate::settle::{Settlement, reopen_null, settle};
+use crate::settle::{Settlement, let_go_of_host, reopen_null, settle};
 use crate::status::{Judged, judge};
 use crate::store::{Entry, Record};
 use crate::sys::{self, Cloned};
@@ -249,7 +249,12 @@ fn prepare(setup: Setup<'_>, channel: &Channel) -> Result<Program, Failure> {
         .entrance
         .enter()
         .map_err(Failure::step("enter the container's cgroups"))?;
+    drop(setup.entrance);
     pin(affinity.and_then(|a| a.cpu_affinity_final().as_deref()))?;
+    let mut keep = vec![channel.as_fd(), setup.init.as_fd()];
+    keep.extend(setup.root.as_ref().map(AsFd::as_fd));
+    keep.extend(setup.console.as_ref().map(AsFd::as_fd));
+    let_go_of_host(&keep, setup.preserve_fds)?;
     rustix::process::setsid().map_err(Failure::step("create a session"))?;
     // The pid namespace was entered by birth. The kernel takes the user namespace first.
     let others = setup.namespaces & !libc::CLONE_NEWPID;
@@ -260,7 +265,7 @@ fn prepare(setup: Setup<'_>, channel: &Channel) -> Result<Program, Failure> {
     if let Some(root) = setup.root {
         change_root(root.as_fd()).map_err(Failure::step("change to the container's root"))?;
     }
-    drop((setup.init, setup.entrance));
+    drop(setup.init);
     join_keyring(&setup.record.id)?;
     match setup.console {
         Some(console) => open_terminal(console, setup.process, false)?,

@@ -19,9 +19,9 @@ use crate::hook::Point;
 use crate::namespace::{Namespaces, time_offsets};
 use crate::net_device;
 use crate::program::Program;
-use crate::rootfs::Rootfs;
+use crate::rootfs::{Rootfs, finish};
 use crate::seccomp::Filter;
-use crate::settle::{Settlement, reopen_null, settle};
+use crate::settle::{Settlement, let_go_of_host, reopen_null, settle};
 use crate::store::Record;
 use crate::sys::{self, Cloned};
 
@@ -58,6 +58,20 @@ pub(crate) struct Setup<'a> {
     pub(crate) host_pid: Option<i32>,
     /// `LISTEN_FDS` and `LISTEN_PID`, if the runtime process was given any.
     pub(crate) inherited_env: Vec<String>,
+}
+
+impl Setup<'_> {
+    /// Closes all but what is still to be used of this and of what this process was born with.
+    fn let_go_of_host(&mut self, channel: &Channel) -> Result<(), Failure> {
+        drop(std::mem::take(&mut self.entrance));
+        drop(std::mem::take(&mut self.namespaces));
+        let mut keep = vec![channel.as_fd()];
+        keep.extend(self.console.as_ref().map(AsFd::as_fd));
+        if let Start::OnRequest(start, exec) = &self.start {
+            keep.extend([start.as_fd(), exec.as_fd()]);
+        }
+        let_go_of_host(&keep, self.preserve_fds)
+    }
 }
 
 /// Runs in the first process forked. Never returns.
@@ -229,13 +243,13 @@ fn prepare(setup: &mut Setup<'_>, channel: &Channel) -> Result<Program, Failure>
     run_create_hooks(setup, channel)?;
     rootfs.restrict()?;
     rootfs.pivot(setup.no_pivot)?;
+    setup.let_go_of_host(channel)?;
     match setup.console.take() {
         Some(console) => open_terminal(console, setup.process, true)?,
         None => reopen_null().map_err(Failure::step("open the container's /dev/null"))?,
     }
     make_cwd(setup.process.cwd())?;
-    rootfs.finish()?;
-    drop(rootfs);
+    finish(setup.spec, setup.linux)?;
     settle(&Settlement {
         process: setup.process,
         linux: setup.linux,

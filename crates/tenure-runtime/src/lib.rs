@@ -89,7 +89,7 @@ mod time;
 mod update;
 mod validate;
 
-pub use cgroup::OomWatch;
+pub use cgroup::{DelegatedScope, OomWatch};
 pub use config::{exec_process, load_config, load_process, parse_process};
 pub use error::Error;
 pub use id::ContainerId;

@@ -14,9 +14,10 @@ use crate::failure::Failure;
 use crate::{Error, sys};
 
 /// Where one namespace of a container comes from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Origin {
     /// The runtime's own.
+    #[default]
     Inherited,
     /// A new one.
     New,
@@ -38,7 +39,7 @@ impl Origin {
 }
 
 /// The namespaces of a container.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Namespaces {
     pub(crate) user: Origin,
     pub(crate) pid: Origin,

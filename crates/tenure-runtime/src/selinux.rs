@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use pathrs::flags::OpenFlags;
+use pathrs::procfs::{ProcfsBase, ProcfsHandle};
 
 /// What is wrong with a label where there is no SELinux.
 pub(crate) const DISABLED: &str = "is given, but SELinux is disabled or not supported on this host";
-
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// Whether the kernel has a policy to judge labels by.
 pub(crate) fn is_enabled() -> bool {
@@ -16,16 +15,14 @@ pub(crate) fn is_enabled() -> bool {
 }
 
 /// Has the next program of this thread run under a label.
+///
+/// By a /proc of its own making where it can: the container's may be forged, and a file that takes any text in place of
+/// the right one would leave the program without its label.
 pub(crate) fn label_next_program(label: &str) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open("/proc/thread-self/attr/exec", flags, Mode::empty())?;
-    // The container's /proc: a file that only looks like it would leave the program without its label.
-    if rustix::fs::fstatfs(&file)?.f_type != PROC_SUPER_MAGIC {
-        return Err(io::Error::other(
-            "/proc of the container is not a process file system",
-        ));
-    }
-    std::fs::File::from(file).write_all(label.as_bytes())
+    let proc = ProcfsHandle::new().map_err(io::Error::other)?;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_CLOEXEC;
+    let file = proc.open(ProcfsBase::ProcThreadSelf, "attr/exec", flags);
+    file.map_err(io::Error::other)?.write_all(label.as_bytes())
 }
 
 /// The options of a file system with the label of its files; what is labelled by its options already stays so.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use libcontainer::capabilities::CapabilityExt;
 use libcontainer::oci_spec::runtime::{
@@ -12,6 +12,7 @@ use libcontainer::syscall::syscall::create_syscall;
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use tracing::subscriber::NoSubscriber;
 
 use crate::channel::Channel;
 use crate::create::limit;
@@ -32,6 +33,15 @@ pub(crate) struct Settlement<'a> {
     pub(crate) preserved: u32,
     /// Environment variables of socket activation.
     pub(crate) inherited_env: &'a [String],
+}
+
+/// Closes what this process was born with and does not need any more, before anything that the container decides is
+/// looked up: through an open directory of the host's, `/proc/self/fd/N/..` leads out of the container, as a working
+/// directory, as a program or as the interpreter of one (CVE-2024-21626).
+pub(crate) fn let_go_of_host(keep: &[BorrowedFd<'_>], preserved: u32) -> Result<(), Failure> {
+    // The log's is among them.
+    std::mem::forget(tracing::subscriber::set_default(NoSubscriber::default()));
+    sys::close_all_but(keep, 3 + preserved).map_err(Failure::step("close descriptors of the host"))
 }
 
 /// Gives this process the user, rights and surroundings of the configuration and finds its program.
@@ -161,7 +171,8 @@ fn is_null(stat: &rustix::fs::Stat) -> bool {
         && stat.st_rdev == rustix::fs::makedev(1, 3)
 }
 
-/// Exchanges the host's null device on the standard streams for the container's own.
+/// Exchanges the host's null device on the standard streams for the container's own: whoever has the host's as its
+/// owner can change its mode for everybody.
 pub(crate) fn reopen_null() -> io::Result<()> {
     let mut null = None;
     for number in 0..3 {
@@ -176,9 +187,7 @@ pub(crate) fn reopen_null() -> io::Result<()> {
         }
         if null.is_none() {
             let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-            let Ok(opened) = rustix::fs::open("/dev/null", flags, Mode::empty()) else {
-                return Ok(());
-            };
+            let opened = rustix::fs::open("/dev/null", flags, Mode::empty())?;
             if !is_null(&rustix::fs::fstat(&opened)?) {
                 return Err(io::Error::other(
                     "/dev/null of the container is not the null device",

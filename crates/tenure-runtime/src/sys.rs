@@ -153,6 +153,29 @@ pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, attr: &MountAttr, recursive: boo
     check(result).map(drop)
 }
 
+/// Closes every descriptor from 3 on but those to `keep`, and but those below `first` that the next exec would leave
+/// open. For a child that does not return: variables of its parent's own some of them.
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>], first: u32) -> io::Result<()> {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    kept.extend((3..first).filter(|fd| is_left_open_by_exec(*fd)));
+    kept.sort_unstable();
+    let mut next = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if next < fd {
+            // SAFETY: nobody uses these descriptors any more, which is the caller's part of the contract.
+            check(unsafe { libc::syscall(libc::SYS_close_range, next, fd - 1, 0) })?;
+        }
+        next = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
+fn is_left_open_by_exec(fd: u32) -> bool {
+    // SAFETY: F_GETFD takes no argument and fails on a descriptor that is not open.
+    let flags = unsafe { libc::fcntl(fd.cast_signed(), libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
 /// Has every descriptor from `first` on closed by the next exec.
 pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: with CLOSE_RANGE_CLOEXEC no descriptor is closed, only flags change.

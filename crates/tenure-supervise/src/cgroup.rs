@@ -38,6 +38,23 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Makes a cgroup in one that somebody else, systemd for one, has made for this process and left to it; `outer` and
+    /// what is above stay as they are, but that this process moves into the child `keeper` of `outer`, beside `inner`:
+    /// where there is only v2, a cgroup with processes of its own has no controllers for its children.
+    pub fn create_delegated(outer: &Path, keeper: &str, inner: &str) -> io::Result<Self> {
+        let outer = Self::open(outer)?;
+        let (keeper, inner) = (outer.child(keeper), outer.child(inner));
+        for hierarchy in hierarchies()? {
+            if hierarchy.is_alone_v2() {
+                hierarchy.make_within(&outer.relative, &keeper.relative, false)?;
+                let file = hierarchy.root.join(&keeper.relative).join("cgroup.procs");
+                hierarchy::write(&file, "0").context("cannot move into", file.display())?;
+            }
+            hierarchy.make_within(&outer.relative, &inner.relative, true)?;
+        }
+        Ok(inner)
+    }
+
     /// Names a cgroup without making it; it may be absent. The path is relative, without `..`, and not empty.
     pub fn open(relative: &Path) -> io::Result<Self> {
         let plain = relative

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{Cgroups, cgroup_error};
@@ -46,12 +47,41 @@ fn for_each_child(path: &Path, visit: &mut dyn FnMut(&Path) -> Result<(), Error>
         Err(error) if is_gone(&error) => return Ok(()),
         other => other.map_err(cgroup_error("read", path))?,
     };
+    let short = Short::of(path)?;
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            visit(&entry.path())?;
+            visit(&short.path.join(entry.file_name()))?;
         }
     }
     Ok(())
+}
+
+/// A name of a directory with room for further ones behind it: containers that make cgroups make them as deep as they
+/// like, and the kernel takes paths of 4096 bytes.
+struct Short {
+    path: PathBuf,
+    /// What the path goes through.
+    _held: Option<OwnedFd>,
+}
+
+impl Short {
+    const LONGEST: usize = 3000;
+
+    fn of(path: &Path) -> Result<Self, Error> {
+        if path.as_os_str().len() <= Self::LONGEST {
+            return Ok(Self {
+                path: path.to_owned(),
+                _held: None,
+            });
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let held = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| cgroup_error("open", path)(error.into()))?;
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())),
+            _held: Some(held),
+        })
+    }
 }
 
 /// A cgroup that vanishes while it is read answers ENODEV.

@@ -29,6 +29,7 @@ pub(crate) use hierarchy::Hierarchies;
 pub(crate) use limits::fuzz_limits;
 pub(crate) use limits::validate;
 pub use oom::OomWatch;
+pub use systemd::DelegatedScope;
 pub(crate) use systemd::{Property, Scope, StartError};
 use writes::Write;
 

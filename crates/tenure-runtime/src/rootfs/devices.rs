@@ -142,6 +142,16 @@ fn bind_node(root: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
     let source = Path::new("/").join(&node.path);
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rustix::mount::open_tree(rustix::fs::CWD, &source, flags)?;
+    // What the host has at that path need not be what the configuration means.
+    let stat = rustix::fs::fstat(&tree)?;
+    let same = FileType::from_raw_mode(stat.st_mode) == node.kind
+        && (node.kind == FileType::Fifo || stat.st_rdev == makedev(node.major, node.minor));
+    if !same {
+        return Err(io::Error::other(format!(
+            "no node can be made here, and {} of the host is another",
+            source.display()
+        )));
+    }
     let (place, _) = ensure(root, &node.path, false)?;
     attach(tree.as_fd(), place.as_fd())
 }

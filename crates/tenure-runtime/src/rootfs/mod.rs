@@ -8,6 +8,7 @@
 //! finish      read-only root and /dev, propagation
 //! ```
 
+mod copy_up;
 mod devices;
 mod layers;
 mod masks;
@@ -150,8 +151,8 @@ impl<'a> Rootfs<'a> {
         )
     }
 
-    /// Makes the root `/` and lets the host's tree go.
-    pub(crate) fn pivot(&self, no_pivot: bool) -> Result<(), Failure> {
+    /// Makes the root `/` and lets the host's tree go, and the root's own descriptor.
+    pub(crate) fn pivot(self, no_pivot: bool) -> Result<(), Failure> {
         if self.shared {
             return change_root(self.root.as_fd()).map_err(Failure::step("change the root"));
         }
@@ -203,29 +204,25 @@ impl<'a> Rootfs<'a> {
         rustix::process::chroot(".")?;
         rustix::process::chdir("/").map_err(Into::into)
     }
+}
 
-    /// What can only be done at the very end: propagation and read-only file systems.
-    pub(crate) fn finish(&self) -> Result<(), Failure> {
-        if let Some(wanted) = self
-            .linux
-            .rootfs_propagation()
-            .as_deref()
-            .and_then(Propagation::parse)
-        {
-            change(Path::new("/"), wanted).map_err(Failure::step("set the propagation of the root"))?;
-        }
-        for mount in self.spec.mounts().iter().flatten() {
-            let options = Options::parse(mount);
-            let is_dev = clean(mount.destination()) == Path::new("dev");
-            if is_dev && !options.is_bind() && options.is_read_only() {
-                read_only(Path::new("/dev")).map_err(Failure::step("make /dev read-only"))?;
-            }
-        }
-        if self.spec.root().as_ref().and_then(|r| r.readonly()) == Some(true) {
-            read_only(Path::new("/")).map_err(Failure::step("make the root read-only"))?;
-        }
-        Ok(())
+/// What can only be done at the very end, when the root is `/`: propagation and read-only file systems.
+pub(crate) fn finish(spec: &Spec, linux: &Linux) -> Result<(), Failure> {
+    let wanted = linux.rootfs_propagation().as_deref().and_then(Propagation::parse);
+    if let Some(wanted) = wanted {
+        change(Path::new("/"), wanted).map_err(Failure::step("set the propagation of the root"))?;
     }
+    for mount in spec.mounts().iter().flatten() {
+        let options = Options::parse(mount);
+        let is_dev = clean(mount.destination()) == Path::new("dev");
+        if is_dev && !options.is_bind() && options.is_read_only() {
+            read_only(Path::new("/dev")).map_err(Failure::step("make /dev read-only"))?;
+        }
+    }
+    if spec.root().as_ref().and_then(|r| r.readonly()) == Some(true) {
+        read_only(Path::new("/")).map_err(Failure::step("make the root read-only"))?;
+    }
+    Ok(())
 }
 
 /// Makes an open directory the root and the working directory of this process.

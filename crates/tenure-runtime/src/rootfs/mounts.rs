@@ -3,15 +3,15 @@
 //! A destination is opened first, below the root and by descriptor, and mounted on by descriptor: nothing a
 //! container image holds can turn a mount elsewhere.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::Mount;
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode};
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags};
 
+use super::copy_up::copy_tree;
 use super::options::{Options, Propagation};
 use super::path::{clean, ensure, location, magic, resolve, resolve_without_links};
 use crate::cgroup::Cgroups;
@@ -207,7 +207,7 @@ impl Mounter<'_> {
             options.data.push_str(&format!("{comma}mode={mode:o}"));
         }
         if destination == Path::new("dev") {
-            // The nodes must be made first; `Rootfs::finish` makes it read-only.
+            // The nodes must be made first; `finish` makes it read-only.
             options.flags &= !libc::MS_RDONLY;
         }
         let saved = options
@@ -227,7 +227,10 @@ impl Mounter<'_> {
         }
         let top = resolve(self.root, &destination)?;
         if let Some(saved) = saved {
-            copy_up(&saved, &top)?;
+            if rustix::fs::fstat(&top)?.st_dev == rustix::fs::fstat(&saved)?.st_dev {
+                return Err(io::Error::other("somebody moves the folders above it"));
+            }
+            copy_tree(saved.as_fd(), top.as_fd())?;
             if Options::parse(mount).is_read_only() {
                 sys::mount_setattr(top.as_fd(), &Options::parse(mount).attributes(), false)?;
             }
@@ -314,39 +317,4 @@ pub(super) fn mount_at(
     let flags = MountFlags::from_bits_retain(u32::try_from(flags).map_err(io::Error::other)?);
     let data = std::ffi::CString::new(data)?;
     rustix::mount::mount(source, magic(place), kind, flags, data.as_c_str()).map_err(Into::into)
-}
-
-/// Copies the contents of one directory into another, links as links, special files left out.
-fn copy_up(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
-    let (from, to) = (
-        PathBuf::from(magic(from.as_fd())),
-        PathBuf::from(magic(to.as_fd())),
-    );
-    copy_tree(&from, &to)
-}
-
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, target, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
-        let meta = entry.metadata()?;
-        if kind.is_dir() {
-            fs::create_dir(&target)?;
-            copy_tree(&source, &target)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(&source)?, &target)?;
-            lchown(&target, Some(meta.uid()), Some(meta.gid()))?;
-            continue;
-        } else if kind.is_file() {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut file = fs::File::from(rustix::fs::open(&source, flags, Mode::empty())?);
-            io::copy(&mut file, &mut fs::File::create_new(&target)?)?;
-        } else {
-            continue;
-        }
-        chown(&target, Some(meta.uid()), Some(meta.gid()))?;
-        fs::set_permissions(&target, meta.permissions())?;
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod faults;
 mod fixture;
 mod harness;
 mod hooks;
+mod hostile;
 mod isolation;
 mod life;
 mod operable;
@@ -33,6 +34,7 @@ fn main() {
         resources::TESTS,
         operable::TESTS,
         attack::TESTS,
+        hostile::TESTS,
         faults::process::TESTS,
         faults::mounts::TESTS,
         faults::cgroups::TESTS,

@@ -1,6 +1,7 @@
 //! One mounted cgroup hierarchy.
 
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -84,13 +85,23 @@ impl Hierarchy {
         }
     }
 
+    /// True for v2 where there is no v1.
+    pub(super) fn is_alone_v2(&self) -> bool {
+        self.alone && self.version == Version::V2
+    }
+
     /// Makes a cgroup, for children with controllers of their own or for processes, and its missing parents.
     pub(super) fn make(&self, relative: &Path, for_children: bool) -> io::Result<()> {
+        self.make_within(Path::new(""), relative, for_children)
+    }
+
+    /// The same with `outer` and what is above it left as they are, where they are there.
+    pub(super) fn make_within(&self, outer: &Path, relative: &Path, for_children: bool) -> io::Result<()> {
         // Another pod's removal may take an empty parent away at any step: then once more from the top. That another
         // does so again and again is not believable.
         let mut attempts = 0;
         loop {
-            match self.make_each(relative, for_children) {
+            match self.make_each(outer, relative, for_children) {
                 Err(error) if is_absent(&error) && attempts < 100 => attempts += 1,
                 result => {
                     return result.context("cannot make the cgroup", self.root.join(relative).display());
@@ -99,10 +110,14 @@ impl Hierarchy {
         }
     }
 
-    fn make_each(&self, relative: &Path, for_children: bool) -> io::Result<()> {
+    fn make_each(&self, outer: &Path, relative: &Path, for_children: bool) -> io::Result<()> {
         let mut directory = self.root.clone();
+        let outer = self.root.join(outer);
         for part in relative.components() {
-            self.delegate(&directory);
+            // Only at and below the outer one are the controllers ours to enable.
+            if directory.starts_with(&outer) {
+                self.delegate(&directory);
+            }
             directory.push(part);
             match std::fs::create_dir(&directory) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -122,7 +137,7 @@ impl Hierarchy {
     /// permission) is missed by the runtime where a limit needs it, which then says so. Beside v1 the controllers are
     /// in use there, and what is left over is the runtime's to enable.
     fn delegate(&self, directory: &Path) {
-        if !self.alone || self.version == Version::V1 {
+        if !self.is_alone_v2() {
             return;
         }
         let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap_or_default();
@@ -140,16 +155,7 @@ impl Hierarchy {
 
     /// Removes a cgroup, all below, and its parents while they are empty.
     pub(super) fn remove(&self, relative: &Path) -> io::Result<()> {
-        let directory = self.root.join(relative);
-        let mut all = Vec::new();
-        walk(&directory, &mut |each| {
-            all.push(each.to_owned());
-            Ok(())
-        })?;
-        // Parents were met before their children.
-        for each in all.iter().rev() {
-            remove_one(each).context("cannot remove the cgroup", each.display())?;
-        }
+        remove_all(&self.root.join(relative))?;
         for parent in relative
             .ancestors()
             .skip(1)
@@ -178,24 +184,48 @@ fn inherit_cpuset(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_one(directory: &Path) -> io::Result<()> {
+/// Removes a cgroup, the deepest below it first.
+fn remove_all(directory: &Path) -> io::Result<()> {
+    for_each_child(directory, &mut |child| remove_all(child))?;
     match std::fs::remove_dir(directory) {
         Err(error) if is_absent(&error) => Ok(()),
-        result => result,
+        result => result.context("cannot remove the cgroup", directory.display()),
     }
 }
 
+/// The longest path to which a name is added: the kernel takes 4096 bytes, and a container that makes cgroups makes them
+/// as deep as it likes.
+const LONGEST: usize = 3000;
+
 /// Visits a cgroup and all below it, parents first. Absence is not an error.
 pub(super) fn walk(directory: &Path, visit: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    if directory.is_dir() {
+        visit(directory)?;
+    }
+    for_each_child(directory, &mut |child| walk(child, visit))
+}
+
+/// Visits what is directly below a cgroup. Absence is not an error.
+fn for_each_child(directory: &Path, visit: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if is_absent(&error) => return Ok(()),
         Err(error) => return Err(error).context("cannot read the cgroup", directory.display()),
     };
-    visit(directory)?;
+    // Another name of it, for as long as its descriptor is held.
+    let held = match directory.as_os_str().len() > LONGEST {
+        true => Some(std::fs::File::open(directory).context("cannot open the cgroup", directory.display())?),
+        false => None,
+    };
+    let short = held.as_ref().map_or_else(
+        || directory.to_owned(),
+        |held| PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())),
+    );
     for entry in entries {
         match entry {
-            Ok(entry) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => walk(&entry.path(), visit)?,
+            Ok(entry) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
+                visit(&short.join(entry.file_name()))?;
+            }
             Ok(_) => {}
             Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(error).context("cannot read the cgroup", directory.display()),

@@ -14,6 +14,7 @@
 //! systemd takes processes by pid only, so init is moved once. What `exec` adds is born in the cgroup.
 
 mod bus;
+mod delegated;
 mod properties;
 mod variant;
 mod wire;
@@ -26,6 +27,7 @@ use libcontainer::oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 use self::bus::{Bus, Fault};
+pub use self::delegated::DelegatedScope;
 pub(crate) use self::properties::Property;
 use self::wire::Value;
 use super::{Cgroups, Hierarchies};
@@ -70,8 +72,7 @@ impl Scope {
         if name.is_empty() || name.ends_with(".slice") {
             return Err(format!("names no scope in {}", scope.slice));
         }
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b":_.\\-@".contains(&b);
-        if !scope.unit.bytes().all(allowed) || scope.unit.len() > MAX_NAME {
+        if !scope.has_valid_name() {
             return Err(format!("\"{}\" cannot be the name of a unit", scope.unit));
         }
         match slice_directory(&scope.slice) {
@@ -80,13 +81,19 @@ impl Scope {
         }
     }
 
+    /// Whether a unit can have its name.
+    fn has_valid_name(&self) -> bool {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b":_.\\-@".contains(&b);
+        self.unit.bytes().all(allowed) && self.unit.len() <= MAX_NAME
+    }
+
     /// Where its cgroup is, seen from systemd's root.
     fn directory(&self) -> PathBuf {
         slice_directory(&self.slice).unwrap_or_default().join(&self.unit)
     }
 
     /// Has systemd make the scope, with process `pid` in it, and returns when that is done.
-    fn start(&self, pid: i32, more: Vec<Property>) -> Result<(), StartError> {
+    fn start(&self, pid: i32, description: String, more: Vec<Property>) -> Result<(), StartError> {
         let fault = |fault: Fault| match fault {
             Fault::Absent(_) => StartError::NotOurs(self.error("start", fault)),
             _ => StartError::Failed(self.error("start", fault)),
@@ -95,7 +102,7 @@ impl Scope {
         let more = known(&mut bus, more).map_err(fault)?;
         let pid = u32::try_from(pid).unwrap_or_default();
         let mut list = vec![
-            property("Description", Value::text(format!("container {}", self.unit))),
+            property("Description", Value::Text(description)),
             property("Slice", Value::text(self.slice.clone())),
             property("Delegate", Value::Bool(true)),
             property("PIDs", Value::Array("u".to_owned(), vec![Value::U32(pid)])),
@@ -256,7 +263,8 @@ impl Cgroups {
         let Some(scope) = &self.scope else {
             return Ok(());
         };
-        scope.start(init, properties.to_vec())?;
+        let description = format!("container {}", scope.unit);
+        scope.start(init, description, properties.to_vec())?;
         let Some(unified) = self.unified.as_deref().filter(|_| self.v1.is_empty()) else {
             return Ok(());
         };
