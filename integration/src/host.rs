@@ -187,9 +187,14 @@ impl Host {
         (name, path)
     }
 
-    /// The arguments of `tenure pod run`, with the runtime where it is not Tenure's own.
+    /// The arguments of `tenure pod run`, with the runtime where it is not Tenure's own; where
+    /// `TENURE_SYSTEMD_CGROUP=1` is set, with cgroups in a scope of systemd's.
     pub fn pod_run<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
-        let mut arguments = vec!["pod", "run"];
+        let mut arguments = Vec::new();
+        if is_set("TENURE_SYSTEMD_CGROUP") {
+            arguments.push("--systemd-cgroup");
+        }
+        arguments.extend(["pod", "run"]);
         if let Some(runtime) = self.runtime() {
             arguments.extend(["--runtime", runtime]);
         }
@@ -227,6 +232,11 @@ impl Host {
         let rest = [&["-d"], options, &[path.to_str().unwrap()]].concat();
         let outcome = run(&mut self.tenure(&self.pod_run(&rest)), Duration::from_secs(90));
         (RunningPod::detached(self, name), outcome)
+    }
+
+    /// A pod that the test has started in its own way.
+    pub fn running(&self, name: &str) -> RunningPod<'_> {
+        RunningPod::detached(self, name.to_owned())
     }
 
     /// Has a pod deleted at the end of the test, whatever came of it.

@@ -19,7 +19,7 @@
 //! file of its test is left, and removes what is, so that one failed test does not spoil the next.
 //!
 //! Environment: `TENURE_BIN` is the binary (default: where `scripts/build` leaves it), `TENURE_RUNTIME` an OCI runtime
-//! to be used in place of Tenure's own, `TENURE_SYSTEMD_CGROUP=1` has systemd make the cgroups of single containers,
+//! to be used in place of Tenure's own, `TENURE_SYSTEMD_CGROUP=1` has systemd make the cgroups,
 //! `TENURE_TOLERANCE` is how many times slower than usual the machine is (half a second of lateness and every limit of
 //! waiting are multiplied with it), `TENURE_SKIP_ROOT=1` passes tests over when not run as root, and
 //! `TENURE_REQUIRE_ALL=1` forbids that.

@@ -3,10 +3,11 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenure_integration::{Outcome, ShellBox, finish, shell_box, spawn, wait_until};
+use tenure_integration::{Leftovers, Outcome, ShellBox, finish, shell_box, spawn, wait_until};
 
 /// A program that stays, and whose end no child brings about.
 const STAYS: &str = "echo ready; while :; do sleep 1000 & wait $!; done";
@@ -199,5 +200,47 @@ fn a_paused_container_stands_still_and_goes_on_when_it_is_resumed() {
     this.host.run_oci(&["pause", &this.id]).ok();
     let gone = spawn(&mut this.host.oci(&["delete", "--force", &this.id]));
     finish(gone, LIMIT).ok();
+    this.host.assert_nothing_is_left();
+}
+
+/// The container's own cgroups, in every hierarchy.
+fn own_cgroups(this: &ShellBox) -> Vec<PathBuf> {
+    let is_own = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.trim_end_matches(".scope").ends_with(&this.id)
+    };
+    let mut cgroups = Leftovers::running(this.host.token()).cgroups;
+    cgroups.retain(is_own);
+    cgroups
+}
+
+#[test]
+fn exec_runs_in_the_cgroup_that_is_named_below_the_containers() {
+    let Some(this) = limited("limitsub", STAYS, &json!({})) else {
+        return;
+    };
+    let own = own_cgroups(&this);
+    assert!(!own.is_empty(), "no cgroup carries the id {}", this.id);
+    for cgroup in &own {
+        let sub = cgroup.join("sub");
+        fs::create_dir(&sub).unwrap();
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            // v1 takes no process into a cpuset of nothing.
+            if let Ok(value) = fs::read(cgroup.join(file)) {
+                let _ = fs::write(sub.join(file), value);
+            }
+        }
+    }
+    let cgroup_of = |arguments: &[&str]| {
+        let all = [arguments, &[this.id.as_str(), "cat", "/proc/self/cgroup"]].concat();
+        let table = this.exec(&all).ok().stdout;
+        let line = table.lines().find(|line| line.contains(":memory:"));
+        line.unwrap_or_else(|| table.lines().last().unwrap()).to_owned()
+    };
+    let line = cgroup_of(&[]);
+    assert!(!line.ends_with("/sub"), "{line}");
+    let line = cgroup_of(&["--cgroup", "sub"]);
+    assert!(line.ends_with("/sub"), "{line}");
+    this.delete(&["--force"]);
     this.host.assert_nothing_is_left();
 }

@@ -55,6 +55,23 @@ pub enum EngineError {
         #[source]
         source: serde_json::Error,
     },
+    /// Processes that are not the pod's are where it is to be.
+    #[error(
+        "the cgroup {} holds process {pid} already: is there a pod of this name in another root?",
+        path.display()
+    )]
+    CgroupTaken {
+        /// From the hierarchies' mount points.
+        path: PathBuf,
+        /// One of the processes.
+        pid: i32,
+    },
+    /// systemd did not make the pod's scope.
+    #[error("{reason}")]
+    Scope {
+        /// One line that names the scope.
+        reason: String,
+    },
     /// The process could not be set up to supervise.
     #[error("cannot {operation}")]
     Process {

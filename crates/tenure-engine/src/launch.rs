@@ -40,6 +40,8 @@ pub struct PodLaunch {
     pub root: PathBuf,
     /// Choices of the command line.
     pub options: PodOptions,
+    /// Where systemd is to make the pod's cgroup; without it the engine makes it.
+    pub scope: Option<Scope>,
     /// Foreground: where the containers' lines go besides their logs.
     pub tee: Option<Tee>,
     /// In the background: called with every event in order, from the loop: must not block for long.
@@ -55,6 +57,9 @@ pub struct PodOptions {
     pub remove_at_end: bool,
     /// The longest wait between restarts (`lifecycle-semantics 5.4, 5.6`).
     pub max_backoff: Duration,
+    /// `--systemd-cgroup`: the pod is in a scope of systemd's.
+    #[serde(default)]
+    pub systemd_cgroup: bool,
 }
 
 impl Default for PodOptions {
@@ -62,7 +67,30 @@ impl Default for PodOptions {
         Self {
             remove_at_end: false,
             max_backoff: Duration::from_secs(300),
+            systemd_cgroup: false,
         }
+    }
+}
+
+/// A scope of systemd's that is the supervisor's and its pod's, and their own to make cgroups in.
+///
+/// ```text
+/// system.slice / tenure-pod-web.scope     systemd's; ends with its last process
+///                  / supervisor           where there is only v2, for a cgroup with children holds no process
+///                  / pod / app            limits and containers, made by us
+/// ```
+pub struct Scope {
+    /// Its cgroup, from the hierarchies' mount points.
+    pub cgroup: PathBuf,
+    /// Has it made, with this process in it; blocks until it is. The error is one line.
+    pub enter: Box<dyn FnOnce() -> Result<(), String> + Send>,
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("cgroup", &self.cgroup)
+            .finish_non_exhaustive()
     }
 }
 
@@ -145,6 +173,9 @@ async fn live(
     // From here on whoever finds the lock held finds somebody listening, too.
     watch.listen(dir)?;
     claim.clear()?;
+    if let Some(scope) = &launch.scope {
+        write_json(&dir.scope(), &scope.cgroup)?;
+    }
     let record = RecordFile::begin(dir, SandboxStage::Present)?;
     let mut plan = PodPlan::from(&launch.spec);
     plan.max_backoff = launch.options.max_backoff;
@@ -175,7 +206,8 @@ async fn live(
     };
     let host = Host::new(runtime, dir.clone(), launch.spec, record, Vec::new())
         .with_tee(tee)
-        .with_known(known);
+        .with_known(known)
+        .with_scope(launch.scope);
     let ready = ready.take().map(|pipe| Ready::new(pipe, &plan));
     let engine = Engine::new(PodMachine::new(plan), Rc::new(host), clock, publisher).with_ready(ready);
     let status = watch.live(engine, Event::Begin).await;

@@ -50,7 +50,7 @@ mod tee;
 mod testing;
 
 pub use error::EngineError;
-pub use launch::{PodLaunch, PodOptions, Progress, Tee, run};
+pub use launch::{PodLaunch, PodOptions, Progress, Scope, Tee, run};
 pub use observe::{Observed, Supervisor, observe};
 pub use oci::RuntimeLocation;
 pub use screen::{Display, NoDisplay};

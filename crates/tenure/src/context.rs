@@ -68,13 +68,22 @@ impl Context {
         matches!((file(path), file(Path::new("/proc/self/exe"))), (Ok(this), Ok(own)) if this == own)
     }
 
-    /// Fails if systemd is to make the cgroups: a pod has a tree of them, which Tenure makes itself.
+    /// True when systemd is to make the cgroups: `--systemd-cgroup`, unless `--cgroup-manager` says otherwise.
+    pub(crate) fn wants_systemd(&self) -> bool {
+        self.globals
+            .cgroup_manager
+            .map_or(self.globals.systemd_cgroup, |driver| {
+                driver == CgroupDriver::Systemd
+            })
+    }
+
+    /// Fails if nobody is to make cgroups: a pod without could not be found and ended for certain.
     ///
     /// # Errors
-    /// With `--systemd-cgroup`.
-    pub(crate) fn refuse_systemd_cgroup(&self) -> Result<(), CommandError> {
-        if self.globals.systemd_cgroup {
-            let reason = "--systemd-cgroup is for single containers: Tenure makes the cgroups of pods itself";
+    /// With `--cgroup-manager disabled`.
+    pub(crate) fn require_cgroups(&self) -> Result<(), CommandError> {
+        if self.globals.cgroup_manager == Some(CgroupDriver::Disabled) {
+            let reason = "--cgroup-manager disabled is for single containers: a pod needs cgroups";
             return Err(CommandError::usage(reason));
         }
         Ok(())
@@ -86,10 +95,7 @@ impl Context {
     /// As [`Context::root`].
     pub(crate) fn runtime(&self) -> Result<tenure_runtime::Runtime, CommandError> {
         let options = tenure_runtime::RuntimeOptions {
-            systemd_cgroup: match self.globals.cgroup_manager {
-                None => self.globals.systemd_cgroup,
-                Some(driver) => driver == CgroupDriver::Systemd,
-            },
+            systemd_cgroup: self.wants_systemd(),
             no_cgroups: self.globals.cgroup_manager == Some(CgroupDriver::Disabled),
             rootless: match self.globals.rootless {
                 Rootless::Auto => None,

@@ -33,6 +33,7 @@ use tokio::time::timeout;
 use crate::effects::Effects;
 use crate::error::{EngineError, line};
 use crate::hooks;
+use crate::launch::Scope;
 use crate::oci::{CreateRequest, CreatedContainer, OciRuntime};
 use crate::offload::offload;
 use crate::output::{self, Output};
@@ -98,6 +99,12 @@ impl<R: OciRuntime> Host<R> {
     /// Resolves the manifest's references against this. Without it nothing may be started.
     pub(crate) fn with_known(mut self, known: Known) -> Self {
         self.known = Rc::new(known);
+        self
+    }
+
+    /// Has the sandbox's cgroup made in this scope.
+    pub(crate) fn with_scope(mut self, scope: Option<Scope>) -> Self {
+        self.sandbox.set_scope(scope);
         self
     }
 

@@ -1,7 +1,7 @@
 //! All of a pod that is not a container: its folder, cgroup, namespaces, volumes and files.
 //!
 //! ```text
-//! create   folders ▶ namespaces (meanwhile: cgroup, volumes, files) ▶ pod init
+//! create   scope ▶ folders ▶ namespaces (meanwhile: cgroup, volumes, files) ▶ pod init
 //! remove   pod init ◀ namespaces ◀ everything mounted ◀ cgroup ◀ folders     goes on whatever fails
 //! ```
 //!
@@ -30,6 +30,7 @@ use tenure_supervise::namespaces::{self, Kinds};
 use tenure_supervise::pidfd::PidFd;
 
 use crate::error::EngineError;
+use crate::launch::Scope;
 use crate::offload::offload;
 use crate::store::{PodDir, ProcessId, file_error, make_private_dir};
 
@@ -43,6 +44,8 @@ const POD_INIT: &str = "pod-init";
 pub(crate) struct Sandbox {
     dir: PodDir,
     spec: Rc<PodSpec>,
+    /// Not entered yet.
+    scope: RefCell<Option<Scope>>,
     /// The shared PID namespace's init; held so that nobody reaps it unseen.
     pod_init: RefCell<Option<PidFd>>,
 }
@@ -52,14 +55,21 @@ impl Sandbox {
         Self {
             dir,
             spec,
+            scope: RefCell::new(None),
             pod_init: RefCell::new(None),
         }
+    }
+
+    /// Has the cgroup made in this scope, which is entered first.
+    pub(crate) fn set_scope(&mut self, scope: Option<Scope>) {
+        self.scope = RefCell::new(scope);
     }
 
     /// Makes everything, with volumes as `known` has their content; tells the shared PID namespace's init, if there is
     /// one. After an error nothing is left.
     pub(crate) async fn create(&self, known: &Known) -> Result<Option<ProcessId>, EngineError> {
-        let result = self.try_create(known).await;
+        let scope = self.take_cgroup().await?;
+        let result = self.try_create(known, scope.as_deref()).await;
         if result.is_err() {
             for left in self.remove().await {
                 tracing::error!(left, "left behind by a sandbox that could not be made");
@@ -68,7 +78,30 @@ impl Sandbox {
         result
     }
 
-    async fn try_create(&self, known: &Known) -> Result<Option<ProcessId>, EngineError> {
+    /// Makes sure that the pod's cgroup is nobody else's, such as that of a pod of this name in another root, which must
+    /// be left alone; enters the scope that it is to be in, if there is one.
+    async fn take_cgroup(&self) -> Result<Option<PathBuf>, EngineError> {
+        let path = PathBuf::from(self.dir.cgroup());
+        let processes = Cgroup::open(&path).and_then(|cgroup| cgroup.processes());
+        match processes.map_err(|source| file_error("look into cgroup", &path, source))?[..] {
+            [] => {}
+            [pid, ..] => return Err(EngineError::CgroupTaken { path, pid }),
+        }
+        let Some(Scope { cgroup, enter }) = self.scope.borrow_mut().take() else {
+            return Ok(None);
+        };
+        let entered = offload(enter).await;
+        entered
+            .map_err(|source| file_error("enter scope", &cgroup, source))?
+            .map_err(|reason| EngineError::Scope { reason })?;
+        Ok(Some(cgroup))
+    }
+
+    async fn try_create(
+        &self,
+        known: &Known,
+        scope: Option<&Path>,
+    ) -> Result<Option<ProcessId>, EngineError> {
         for folder in [
             self.dir.bundles(),
             self.dir.namespaces(),
@@ -78,16 +111,19 @@ impl Sandbox {
         }
         // The kernel takes its time for a network namespace; the rest is made meanwhile.
         let namespaces = self.create_namespaces();
-        let rest = async { self.create_cgroup().and_then(|()| self.create_files(known)) };
+        let rest = async { self.create_cgroup(scope).and_then(|()| self.create_files(known)) };
         let (namespaces, rest) = tokio::join!(namespaces, rest);
         namespaces?;
         rest?;
         self.create_pod_init()
     }
 
-    fn create_cgroup(&self) -> Result<(), EngineError> {
+    fn create_cgroup(&self, scope: Option<&Path>) -> Result<(), EngineError> {
         let path = PathBuf::from(self.dir.cgroup());
-        let created = Cgroup::create(&path);
+        let created = match scope {
+            None => Cgroup::create(&path),
+            Some(scope) => Cgroup::create_delegated(scope, "supervisor", "pod"),
+        };
         let cgroup = created.map_err(|source| file_error("create cgroup", &path, source))?;
         let limits = limits(&self.spec.resources);
         if limits == Limits::default() {

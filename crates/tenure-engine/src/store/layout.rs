@@ -76,9 +76,19 @@ impl PodDir {
         format!("{}_{container}_{restart_count}", self.name)
     }
 
-    /// The pod's cgroup, from the hierarchies' mount points.
+    /// The pod's cgroup, from the hierarchies' mount points: in the scope that systemd has been asked for, if it has.
     pub fn cgroup(&self) -> String {
-        format!("tenure/{}", self.name)
+        let scope = std::fs::read(self.scope()).ok();
+        match scope.and_then(|json| serde_json::from_slice::<String>(&json).ok()) {
+            Some(scope) => format!("{scope}/pod"),
+            None => format!("tenure/{}", self.name),
+        }
+    }
+
+    /// The cgroup of the scope that systemd makes for the pod; there only if it does so. Written before the scope is
+    /// asked for, in a file of its own: whoever cleans up must find it though the record is torn.
+    pub(crate) fn scope(&self) -> PathBuf {
+        self.path.join("scope")
     }
 
     pub(crate) fn record(&self) -> PathBuf {

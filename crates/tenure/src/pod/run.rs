@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
 /// # Errors
 /// When the manifest is invalid (2), the pod's name is taken or Tenure itself fails (125).
 pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, CommandError> {
-    context.refuse_systemd_cgroup()?;
+    context.require_cgroups()?;
     let manifest = super::manifest::read(&args.file, &args.sources)?;
     let root = context.root()?;
     let name = manifest.pod.name.clone();
@@ -70,10 +70,13 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
         options: PodOptions {
             remove_at_end: args.rm,
             max_backoff: args.max_backoff.unwrap_or(defaults.max_backoff),
+            systemd_cgroup: context.wants_systemd(),
         },
         spec: manifest.pod.clone(),
         sources: manifest.sources.clone(),
     };
+    // In the background, too, what is wrong with it is told before anything is begun.
+    let scope = supervise::scope(&launch.spec.name, &launch.options)?;
     if args.detach {
         let mut progress = Progress::of_start(args.progress, &name);
         return supervise::detach(context, &launch, &mut progress);
@@ -81,6 +84,7 @@ pub(crate) fn execute(context: &Context, args: &RunArgs) -> Result<Code, Command
     let tee = tee(&manifest, args.progress)?;
     let code = tenure_engine::run(PodLaunch {
         tee: Some(tee),
+        scope,
         ..launch.into()
     });
     code.map(Code).map_err(|error| taken(error, &name))

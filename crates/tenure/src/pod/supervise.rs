@@ -17,7 +17,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use tenure_engine::{PodEvent, PodLaunch, PodOptions, RuntimeLocation};
+use tenure_engine::{PodEvent, PodLaunch, PodOptions, RuntimeLocation, Scope};
+use tenure_runtime::DelegatedScope;
 use tenure_spec::{PodSpec, Sources};
 use tenure_supervise::ProcessExit;
 use tenure_supervise::pidfd::PidFd;
@@ -70,6 +71,7 @@ impl From<Launch> for PodLaunch {
             runtime: launch.runtime,
             root: launch.root,
             options: launch.options,
+            scope: None,
             tee: None,
             progress: None,
             ready: None,
@@ -197,17 +199,39 @@ fn wait_for_word(pipe: &File, supervisor: &PidFd, signals: &mut Signals) -> io::
     }
 }
 
+/// The scope of a pod that systemd is to make cgroups for.
+///
+/// # Errors
+/// When there is no systemd, or the pod's name is too long for a unit's.
+pub(super) fn scope(pod: &str, options: &PodOptions) -> Result<Option<Scope>, tenure_runtime::Error> {
+    if !options.systemd_cgroup {
+        return Ok(None);
+    }
+    let scope = DelegatedScope::named(&format!("tenure-pod-{pod}"))?;
+    let description = format!("pod {pod}");
+    Ok(Some(Scope {
+        cgroup: scope.cgroup().to_owned(),
+        enter: Box::new(move || scope.enter(&description).map_err(|error| error.to_string())),
+    }))
+}
+
 /// The supervisor itself: takes its launch, lets go of everything that is the caller's, and lives the pod's life.
 ///
 /// # Errors
 /// Any failure; the caller has been told of it through the pipe.
 pub(crate) fn execute() -> Result<Code, CommandError> {
-    let Setting { sent, pipe, telling } = settle().inspect_err(|error| {
+    let Setting {
+        sent,
+        scope,
+        pipe,
+        telling,
+    } = settle().inspect_err(|error| {
         let last_word = serde_json::json!({"error": format!("{error:#}"), "code": 125});
         let _ = writeln!(io::stdout(), "{last_word}");
     })?;
     let mut telling = telling;
     let code = tenure_engine::run(PodLaunch {
+        scope,
         spec: sent.spec,
         sources: sent.sources,
         object: sent.object,
@@ -229,6 +253,7 @@ pub(crate) fn execute() -> Result<Code, CommandError> {
 /// What a supervisor begins with.
 struct Setting {
     sent: Sent,
+    scope: Option<Scope>,
     pipe: OwnedFd,
     telling: Option<Telling>,
 }
@@ -240,8 +265,9 @@ fn settle() -> anyhow::Result<Setting> {
         .lock()
         .read_to_end(&mut text)
         .context("cannot read the launch")?;
-    let sent = serde_json::from_slice(&text).context("the launch cannot be understood")?;
+    let sent: Sent = serde_json::from_slice(&text).context("the launch cannot be understood")?;
     drop(text);
+    let scope = scope(&sent.spec.name, &sent.options)?;
     close_inherited().context("cannot close inherited descriptors")?;
     // Nobody is to wait for us to leave a file system.
     std::env::set_current_dir("/").context("cannot go to the root directory")?;
@@ -262,7 +288,12 @@ fn settle() -> anyhow::Result<Setting> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // Last: until here a failure is told through it.
     rustix::stdio::dup2_stdout(&null).context("cannot let go of stdout")?;
-    Ok(Setting { sent, pipe, telling })
+    Ok(Setting {
+        sent,
+        scope,
+        pipe,
+        telling,
+    })
 }
 
 /// Closes what the caller's caller left open: it must neither keep a pipe of theirs open nor reach a container.
