@@ -6,6 +6,7 @@ use std::io::IoSliceMut;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use tenure_integration::{ShellBox, shell_box};
@@ -80,7 +81,8 @@ fn exec_sends_a_descriptor_of_the_process_it_starts() {
     };
     this.start();
     let pid_file = this.host.directory().join("exec.pid");
-    this.exec(&[
+    let arguments = [
+        "exec",
         "--detach",
         "--pidfd-socket",
         path.to_str().unwrap(),
@@ -89,8 +91,11 @@ fn exec_sends_a_descriptor_of_the_process_it_starts() {
         &this.id,
         "sleep",
         "1000",
-    ])
-    .ok();
+    ];
+    // What outlives the command would hold an output of ours open.
+    let mut command = this.host.oci(&arguments);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.unwrap().success());
     assert_eq!(receive(&listener), ("setns".to_owned(), pid_in(&pid_file)));
     this.delete(&["--force"]);
 }

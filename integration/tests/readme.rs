@@ -2,7 +2,8 @@
 //!
 //! Blocks marked `sh` are run in order by one shell each, in the repository, with the binary under test as `tenure`. A
 //! block of `text` that follows says what the commands print. Only what would install things is left out, by a
-//! comment before the block, and which blocks those are is checked here. Blocks for an engine are run by
+//! comment before the block, and which blocks those are is checked here. What needs systemd is run where it is process 1,
+//! as in the machine of `scripts/vm-test`. Blocks for an engine are run by
 //! `scripts/engine-test`, which has a daemon for them.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -19,6 +20,9 @@ const MARK: &str = "<!-- not run by the test -->";
 /// What stands before a block that `scripts/engine-test` runs, around the name of the engine.
 const ENGINE_MARK: (&str, &str) = ("<!-- run by scripts/engine-test ", " -->");
 
+/// What stands before a block that needs systemd, which the machine of `scripts/vm-test` has.
+const SYSTEMD_MARK: &str = "<!-- run where systemd is process 1 -->";
+
 /// The only blocks that may carry the mark.
 const NOT_RUN: [&str; 3] = [
     "scripts/demo\n",
@@ -32,6 +36,7 @@ struct Block {
     language: String,
     text: String,
     is_marked: bool,
+    needs_systemd: bool,
     engine: Option<String>,
 }
 
@@ -47,6 +52,7 @@ fn blocks(markdown: &str) -> Vec<Block> {
                 open = Some(Block {
                     language: language.to_owned(),
                     is_marked: before == MARK,
+                    needs_systemd: before == SYSTEMD_MARK,
                     engine: before
                         .strip_prefix(ENGINE_MARK.0)
                         .and_then(|rest| rest.strip_suffix(ENGINE_MARK.1))
@@ -75,6 +81,11 @@ fn only_what_installs_things_is_not_run() {
         .map(|block| block.text)
         .collect();
     assert_eq!(marked, NOT_RUN);
+    let needing = blocks(&markdown)
+        .iter()
+        .filter(|block| block.needs_systemd)
+        .count();
+    assert_eq!(markdown.matches(SYSTEMD_MARK).count(), needing);
     assert_eq!(
         markdown.matches(MARK).count(),
         NOT_RUN.len(),
@@ -127,9 +138,13 @@ fn every_command_works() {
         host.remember(pod);
     }
     let all = blocks(&readme());
+    let has_systemd = Path::new("/run/systemd/system").is_dir();
     let mut ran = 0;
     for (index, block) in all.iter().enumerate() {
         if block.language != "sh" || block.is_marked || block.engine.is_some() {
+            continue;
+        }
+        if block.needs_systemd && !has_systemd {
             continue;
         }
         let mut shell = Command::new("bash");

@@ -51,7 +51,7 @@ pub(crate) struct Globals {
     /// Log everything, to --log or else to stderr
     #[arg(long)]
     pub(crate) debug: bool,
-    /// Have systemd make the cgroups
+    /// Have systemd make the cgroups: a scope for each container or pod
     #[arg(long)]
     pub(crate) systemd_cgroup: bool,
     /// Who makes the cgroups, as crun has it; disabled makes none
