@@ -46,8 +46,13 @@ impl Cgroup {
         let (keeper, inner) = (outer.child(keeper), outer.child(inner));
         for hierarchy in hierarchies()? {
             if hierarchy.is_alone_v2() {
-                hierarchy.make_within(&outer.relative, &keeper.relative, false)?;
-                let file = hierarchy.root.join(&keeper.relative).join("cgroup.procs");
+                // No controller is enabled yet: with a process in it, `outer` would become a threaded one.
+                let keeper = hierarchy.root.join(&keeper.relative);
+                match std::fs::create_dir(&keeper) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    made => made.context("cannot make the cgroup", keeper.display())?,
+                }
+                let file = keeper.join("cgroup.procs");
                 hierarchy::write(&file, "0").context("cannot move into", file.display())?;
             }
             hierarchy.make_within(&outer.relative, &inner.relative, true)?;
