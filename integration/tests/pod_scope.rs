@@ -56,8 +56,12 @@ fn record(pod: &RunningPod<'_>) -> Value {
 
 /// What systemd says of a unit: `active`, `inactive`, ...
 fn active_state(unit: &str) -> String {
+    property(unit, "ActiveState")
+}
+
+fn property(unit: &str, name: &str) -> String {
     let output = Command::new("systemctl")
-        .args(["show", "--property", "ActiveState", "--value", unit])
+        .args(["show", "--property", name, "--value", unit])
         .output()
         .unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -75,6 +79,8 @@ fn supervisor_and_containers_are_in_a_scope_that_ends_with_them() {
     let app = ends_on_term("app", 0).post_start(exec("true"));
     let (pod, scope) = detach(&host, &Manifest::new().grace(5).app(app));
     assert_eq!(active_state(&scope), "active");
+    assert_eq!(property(&scope, "TasksMax"), "infinity");
+    assert_eq!(property(&scope, "Description"), format!("pod {}", pod.name));
     let record = record(&pod);
     let at = format!("/system.slice/{scope}");
     assert_eq!(

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::effects::Effects;
 use crate::engine::{Engine, Input, Inputs};
 use crate::hooks::{self, HookContext};
-use crate::host::{no_handler, no_probe};
+use crate::host::no_probe;
 use crate::oci::Execute;
 use crate::publish::Publisher;
 
@@ -157,19 +157,12 @@ impl<C: Container, R: Execute + 'static> Effects for Attached<C, R> {
         point: HookPoint,
         cancel: oneshot::Receiver<()>,
     ) -> HookReport {
-        let handler = match point {
-            HookPoint::PostStart => &self.lifecycle.lifecycle.post_start,
-            HookPoint::PreStop => &self.lifecycle.lifecycle.pre_stop,
-        };
-        let Some(handler) = handler.clone() else {
-            return no_handler();
-        };
         let context = HookContext {
             runtime: Rc::clone(&self.runtime),
             container_id: self.id.clone(),
             network: self.container.network(),
         };
-        let report = hooks::run(handler, context, cancel).await;
+        let report = hooks::run_at(point, &self.lifecycle.lifecycle, context, cancel).await;
         tell(&self.id, point, &report);
         report
     }

@@ -25,7 +25,7 @@ use crate::effects::Effects;
 use crate::engine::{Engine, Input};
 use crate::error::{EngineError, line};
 use crate::hooks::{self, HookContext};
-use crate::host::{no_handler, no_probe, refused, signal, wait};
+use crate::host::{no_probe, refused, signal, wait};
 use crate::oci::cli::CliRuntime;
 use crate::oci::{CreateRequest, OciRuntime, RuntimeLocation, Stdio};
 use crate::publish::Publisher;
@@ -277,13 +277,6 @@ impl<R: OciRuntime + 'static> Effects for Single<R> {
         point: HookPoint,
         cancel: oneshot::Receiver<()>,
     ) -> HookReport {
-        let handler = match point {
-            HookPoint::PostStart => &self.lifecycle.lifecycle.post_start,
-            HookPoint::PreStop => &self.lifecycle.lifecycle.pre_stop,
-        };
-        let Some(handler) = handler.clone() else {
-            return no_handler();
-        };
         let context = HookContext {
             runtime: Rc::clone(&self.runtime),
             container_id: self.id.clone(),
@@ -291,7 +284,7 @@ impl<R: OciRuntime + 'static> Effects for Single<R> {
                 .init()
                 .map(|init| PathBuf::from(format!("/proc/{}/ns/net", init.pid()))),
         };
-        hooks::run(handler, context, cancel).await
+        hooks::run_at(point, &self.lifecycle.lifecycle, context, cancel).await
     }
 
     async fn run_probe(&self, _: ContainerIndex, _: ProbeKind, _: oneshot::Receiver<()>) -> ProbeOutcome {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
 use libcontainer::syscall::syscall::create_syscall;
+use rustix::fs::FileType;
 use rustix::process::{DumpableBehavior, Signal as ProcessSignal};
 
 use crate::cgroup::{Cgroups, Entrance};
@@ -324,6 +325,13 @@ fn run_create_hooks(setup: &Setup<'_>, channel: &Channel) -> Result<(), Failure>
 
 /// Makes a terminal in the container, the controlling one of this session, and sends its master end away.
 pub(crate) fn open_terminal(console: OwnedFd, process: &Process, is_init: bool) -> Result<(), Failure> {
+    // The library opens it for writing, which would wait for ever on a fifo of the image's.
+    let is_fifo = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
+    if is_init && rustix::fs::stat("/dev/console").is_ok_and(is_fifo) {
+        return Err(Failure::Step(
+            "cannot open a terminal: /dev/console is a fifo".to_owned(),
+        ));
+    }
     libcontainer::tty::setup_console(create_syscall().as_ref(), console.into_raw_fd(), is_init).map_err(
         |error| {
             use std::error::Error;

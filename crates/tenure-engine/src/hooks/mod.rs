@@ -17,10 +17,12 @@ mod sleep;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use tenure_lifecycle::{HookOutcome, HookReport};
+use tenure_lifecycle::{HookOutcome, HookPoint, HookReport};
 use tenure_spec::Handler;
+use tenure_spec::container::Lifecycle;
 use tokio::sync::oneshot;
 
+use crate::host::no_handler;
 use crate::oci::Execute;
 
 /// What a handler, or a probe, needs to know of its container.
@@ -33,6 +35,23 @@ pub struct HookContext<R> {
     /// The network namespace that is connected from, e.g. the pod's `ns/net` or `/proc/PID/ns/net`; `None` is
     /// the host's.
     pub network: Option<PathBuf>,
+}
+
+/// Runs what a container has for one point of its life; a report of failure where it has nothing.
+pub(crate) async fn run_at<R: Execute>(
+    point: HookPoint,
+    lifecycle: &Lifecycle,
+    context: HookContext<R>,
+    cancel: oneshot::Receiver<()>,
+) -> HookReport {
+    let handler = match point {
+        HookPoint::PostStart => &lifecycle.post_start,
+        HookPoint::PreStop => &lifecycle.pre_stop,
+    };
+    match handler.clone() {
+        Some(handler) => run(handler, context, cancel).await,
+        None => no_handler(),
+    }
 }
 
 /// Runs a handler to its end. Sending on `cancel`, or dropping the sender, ends it at once: an exec'd program is

@@ -416,15 +416,8 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
         let Some((spec, slot)) = self.container(index) else {
             return no_handler();
         };
-        let handler = match point {
-            HookPoint::PostStart => &spec.lifecycle.post_start,
-            HookPoint::PreStop => &spec.lifecycle.pre_stop,
-        };
-        let Some(handler) = handler.clone() else {
-            return no_handler();
-        };
         let context = self.hook_context(slot);
-        let report = hooks::run(handler, context, cancel).await;
+        let report = hooks::run_at(point, &spec.lifecycle, context, cancel).await;
         if let Some(output) = slot.borrow().output.as_ref()
             && !report.output.is_empty()
         {

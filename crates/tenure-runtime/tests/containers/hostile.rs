@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use serde_json::json;
 
 use crate::fixture::{World, cgroups};
@@ -40,6 +40,7 @@ pub(crate) const TESTS: &[Test] = &[
         "another_device_of_the_host_is_not_given_in_place_of_the_configured_one",
         other_device,
     ),
+    ("a_fifo_in_place_of_the_console_is_an_error", fifo_for_console),
     (
         "a_container_with_cgroups_deeper_than_a_path_is_long_can_be_deleted",
         deep_cgroups,
@@ -150,6 +151,24 @@ fn other_device() {
     world
         .op("run", &[])
         .fails(125, "/dev/zero of the host is another");
+    world.leaves_nothing();
+}
+
+/// Opened for writing it would hold the runtime up for ever.
+fn fifo_for_console() {
+    let mut world = World::new("true");
+    let mounts = world.config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    world.set("/process/terminal", json!(true));
+    fs::create_dir(world.rootfs().join("dev")).unwrap();
+    let fifo = world.rootfs().join("dev/console");
+    rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let socket = world.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let option = format!("--console-socket={}", socket.display());
+    world
+        .op("create", &[&option])
+        .fails(125, "/dev/console is a fifo");
     world.leaves_nothing();
 }
 

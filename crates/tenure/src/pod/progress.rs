@@ -37,23 +37,32 @@ const FAILURES: [&str; 7] = [
 #[derive(Debug)]
 pub(super) struct Progress {
     pod: String,
-    lines: bool,
-    /// What is drawn in place, in the foreground of a terminal.
-    board: Option<Board>,
+    shown: Shown,
     begun: Option<jiff::Timestamp>,
+}
+
+/// What is shown of it.
+#[derive(Debug)]
+enum Shown {
+    /// What goes wrong.
+    Failures,
+    /// Every event, as a line.
+    Lines,
+    /// The state, in place, with the warnings above it: in the foreground of a terminal.
+    InPlace(Board),
 }
 
 impl Progress {
     /// For a pod that goes on in the background: lines where somebody may be looking.
     pub(super) fn of_start(mode: Mode, pod: &str) -> Self {
+        let has_lines = match mode {
+            Mode::Auto => std::io::stderr().is_terminal(),
+            Mode::Plain => true,
+            Mode::None => false,
+        };
         Self {
             pod: pod.into(),
-            lines: match mode {
-                Mode::Auto => std::io::stderr().is_terminal(),
-                Mode::Plain => true,
-                Mode::None => false,
-            },
-            board: None,
+            shown: if has_lines { Shown::Lines } else { Shown::Failures },
             begun: None,
         }
     }
@@ -63,11 +72,11 @@ impl Progress {
         let shows = Self::of_start(mode, &pod.name);
         // A terminal that cannot move its cursor says so by this name.
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        if mode == Mode::Auto && shows.lines && !is_dumb {
+        if mode == Mode::Auto && matches!(shows.shown, Shown::Lines) && !is_dumb {
             let plan = PodPlan::from(pod);
             let parts = plan.containers.iter().map(|container| container.kind).collect();
             return Self {
-                board: Some(Board::new(&pod.name, parts)),
+                shown: Shown::InPlace(Board::new(&pod.name, parts)),
                 ..shows
             };
         }
@@ -76,11 +85,13 @@ impl Progress {
 
     /// Shows one event of a start that may yet fail; what went wrong is given back, to be told with its outcome.
     pub(super) fn show_start(&mut self, event: &PodEvent) -> Option<String> {
-        if self.lines {
-            output::say(&self.line(event));
-            return None;
+        match self.shown {
+            Shown::Lines => {
+                output::say(&self.line(event));
+                None
+            }
+            Shown::Failures | Shown::InPlace(_) => failure(event),
         }
-        failure(event)
     }
 
     /// The line for an event.
@@ -108,36 +119,33 @@ impl Progress {
 
 impl Display for Progress {
     fn event(&mut self, event: &PodEvent) -> Option<String> {
-        let is_told = match self.board {
-            // What goes as planned is to be seen in the frame.
-            Some(_) => event.kind == NoticeKind::Warning,
-            None => self.lines,
-        };
         let line = self.line(event);
-        if is_told {
-            return Some(line);
+        match self.shown {
+            Shown::Failures => failure(event).map(|failure| format!("tenure: pod {}: {failure}", self.pod)),
+            Shown::Lines => Some(line),
+            // What goes as planned is to be seen in the frame.
+            Shown::InPlace(_) => (event.kind == NoticeKind::Warning).then_some(line),
         }
-        if self.board.is_some() {
-            return None;
-        }
-        failure(event).map(|failure| format!("tenure: pod {}: {failure}", self.pod))
     }
 
     fn status(&mut self, status: PodStatus, now: Timestamp) {
-        if let Some(board) = &mut self.board {
+        if let Shown::InPlace(board) = &mut self.shown {
             board.update(status, now);
         }
     }
 
     fn frame(&self, now: Timestamp) -> Vec<String> {
-        self.board
-            .as_ref()
-            .map(|board| board.lines(now))
-            .unwrap_or_default()
+        match &self.shown {
+            Shown::InPlace(board) => board.lines(now),
+            Shown::Failures | Shown::Lines => Vec::new(),
+        }
     }
 
     fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.board.as_ref().and_then(|board| board.changes_at(now))
+        match &self.shown {
+            Shown::InPlace(board) => board.changes_at(now),
+            Shown::Failures | Shown::Lines => None,
+        }
     }
 }
 

@@ -38,3 +38,47 @@ pub(crate) fn read(program: &Path) -> Result<BTreeMap<u64, Vec<String>>> {
     }
     Ok(functions)
 }
+
+/// A name of Rust's without the hash at its end, which is another one with each compiler; other names as they are.
+pub(crate) fn without_hash(name: &str) -> String {
+    const HASH: usize = "17h0123456789abcdefE".len();
+    let whole = name.split_once(".llvm.").map_or(name, |(whole, _)| whole);
+    let Some(at) = whole
+        .len()
+        .checked_sub(HASH)
+        .filter(|at| whole.is_char_boundary(*at))
+    else {
+        return name.to_owned();
+    };
+    let (bare, hash) = whole.split_at(at);
+    let digits = hash.strip_prefix("17h").and_then(|rest| rest.strip_suffix('E'));
+    match digits {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => format!("{bare}E"),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hash_of_a_rust_name_is_left_out() {
+        let bare = "_ZN6tenure4main3runE";
+        for suffix in ["", ".llvm.12345"] {
+            assert_eq!(
+                without_hash(&format!("_ZN6tenure4main3run17h0123456789abcdefE{suffix}")),
+                bare
+            );
+        }
+        for other in [
+            "_start",
+            "memcpy",
+            "handle_amd.constprop.0",
+            "_ZN3foo3barE",
+            "17hE",
+        ] {
+            assert_eq!(without_hash(other), other);
+        }
+    }
+}

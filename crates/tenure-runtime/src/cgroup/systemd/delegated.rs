@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::wire::Value;
 use super::{Bus, Fault, Scope, StartError, slice_directory};
 use crate::Error;
 use crate::cgroup::hierarchy::own_cgroup;
@@ -65,7 +66,9 @@ impl DelegatedScope {
     /// When systemd refuses, or has such a scope already in which a process lives.
     pub fn enter(&self, description: &str) -> Result<(), Error> {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
-        let start = || self.scope.start(pid, description.to_owned(), Vec::new());
+        // Limits are for what is below; systemd would have one of its own for tasks.
+        let unlimited = || vec![("TasksMax".to_owned(), Value::U64(u64::MAX))];
+        let start = || self.scope.start(pid, description.to_owned(), unlimited());
         let entered = match start() {
             // systemd has not yet seen that the last process of the scope before is gone.
             Err(StartError::NotOurs(Error::Systemd { .. })) if self.is_deserted()? => {
