@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ pub(crate) fn listen(dir: &PodDir) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// How long a request waits where the machine is out of descriptors or memory.
+const BETTER_TIMES: Duration = Duration::from_millis(50);
+
 /// Answers requests until the pod has ended and everybody who asked has been told.
 pub(crate) async fn serve(listener: Rc<UnixListener>, inputs: Inputs, ended: watch::Receiver<Option<u8>>) {
     let mut conversations = JoinSet::new();
@@ -106,10 +110,11 @@ pub(crate) async fn serve(listener: Rc<UnixListener>, inputs: Inputs, ended: wat
                     conversations.spawn_local(converse(stream, inputs.clone(), ended.clone()));
                 }
                 Err(error) => {
-                    // Out of descriptors or memory: waiting for a conversation's end is waiting for better times.
+                    // Out of descriptors or memory, and nothing tells of better times but a conversation's end.
                     tracing::error!(%error, "a request cannot be taken");
-                    if conversations.join_next().await.is_none() {
-                        break;
+                    tokio::select! {
+                        Some(_) = conversations.join_next() => {}
+                        () = tokio::time::sleep(BETTER_TIMES) => {}
                     }
                 }
             },

@@ -129,6 +129,16 @@ pub(crate) fn process_error(operation: &'static str, source: io::Error) -> Engin
     EngineError::Process { operation, source }
 }
 
+/// The beginning of a text, with a mark where something is left out.
+pub(crate) fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
 /// An error and its causes in one line.
 pub(crate) fn line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

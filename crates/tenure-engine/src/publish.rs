@@ -111,6 +111,7 @@ impl Publisher {
     }
 
     fn tell(&mut self, event: PodEvent) {
+        let event = event.cut();
         tracing::info!(
             reason = event.reason,
             container = event.container,

@@ -41,6 +41,9 @@ pub(crate) struct News {
     events: Vec<PodEvent>,
 }
 
+/// How many events wait for a terminal at most; all are in the pod's record.
+const MOST_EVENTS: usize = 1000;
+
 impl News {
     /// Notes what the pod has become.
     pub(crate) fn status(&mut self, status: &PodStatus) {
@@ -49,7 +52,10 @@ impl News {
 
     /// Notes an event.
     pub(crate) fn event(&mut self, event: &PodEvent) {
-        self.events.push(event.clone());
+        // A terminal that is stopped takes none of them, for as long as it likes.
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(event.clone());
+        }
     }
 
     /// Whether there is nothing to look at.

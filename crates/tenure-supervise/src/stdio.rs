@@ -54,6 +54,8 @@ pub struct OutputPipe {
     fd: AsyncFd<OwnedFd>,
     /// Of a terminal: its slave.
     slave: Option<OwnedFd>,
+    /// The last read found something, so the next one may as well.
+    found: bool,
 }
 
 impl OutputPipe {
@@ -77,16 +79,28 @@ impl OutputPipe {
     pub fn from_fd(reading: OwnedFd) -> io::Result<Self> {
         rustix::fs::fcntl_setfl(&reading, OFlags::NONBLOCK)?;
         let fd = sys::readable(reading)?;
-        Ok(Self { fd, slave: None })
+        Ok(Self {
+            fd,
+            slave: None,
+            found: false,
+        })
     }
 
     /// Reads what is there, waiting for something; 0 when every writing end of a pipe is closed. Cancel-safe.
+    ///
+    /// Others have their turn before each read: what is written faster than it is read would never let go of the thread.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.found) {
+            tokio::task::yield_now().await;
+        }
         loop {
             let mut ready = self.fd.readable().await?;
             let has_hung_up = self.slave.is_some() && ready.ready().is_read_closed();
             match rustix::io::read(self.fd.get_ref(), &mut *buffer) {
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    self.found = true;
+                    return Ok(count);
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN | Errno::IO) if has_hung_up => self.take_up()?,
                 Err(Errno::AGAIN) => ready.clear_ready(),
@@ -260,6 +274,31 @@ mod tests {
             let mut writer = File::from(open_slave(pipe.fd.get_ref()).unwrap());
             writer.write_all(b"again").unwrap();
             assert_eq!(read(&mut pipe).await, "again");
+        });
+    }
+
+    #[test]
+    fn what_is_written_without_pause_leaves_others_their_turn() {
+        run(async {
+            let (mut pipe, writer) = OutputPipe::new().unwrap();
+            let begun = std::time::Instant::now();
+            // It waits for ever in the end, as its pipe can be read by itself.
+            std::thread::spawn(move || {
+                let mut writer = File::from(writer);
+                while begun.elapsed().as_secs() < 5 && writer.write_all(&[b'x'; 65536]).is_ok() {}
+            });
+            let reading = async {
+                let mut buffer = [0; 4096];
+                while pipe.read(&mut buffer).await.unwrap() > 0 {
+                    // Slower than what writes.
+                    std::thread::sleep(std::time::Duration::from_micros(200));
+                }
+            };
+            tokio::select! {
+                () = reading => {}
+                () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+            }
+            assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
         });
     }
 

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use prost::Message;
+use rustix::io::Errno;
 use tokio::net::UnixListener;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Mutex;
@@ -22,6 +24,9 @@ pub(crate) trait Handler: 'static {
     ) -> impl Future<Output = Result<Vec<u8>, Status>>;
 }
 
+/// How long a caller waits where the machine is out of descriptors or memory.
+const BETTER_TIMES: Duration = Duration::from_millis(50);
+
 /// Answers whoever connects, for ever. To be run inside a `LocalSet`.
 ///
 /// # Errors
@@ -32,6 +37,12 @@ pub(crate) async fn serve<H: Handler>(listener: UnixListener, handler: Rc<H>) ->
             Ok(accepted) => accepted,
             // The caller has given up already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // Nothing tells of better times, and containers live here.
+            Err(error) if is_shortage(&error) => {
+                tracing::error!(%error, "a caller cannot be taken");
+                tokio::time::sleep(BETTER_TIMES).await;
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let handler = Rc::clone(&handler);
@@ -41,6 +52,18 @@ pub(crate) async fn serve<H: Handler>(listener: UnixListener, handler: Rc<H>) ->
             }
         });
     }
+}
+
+/// Whether descriptors or memory have run out, for a while perhaps.
+fn is_shortage(error: &io::Error) -> bool {
+    const SHORTAGES: [Errno; 5] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::INTR,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| SHORTAGES.contains(&errno))
 }
 
 /// Reads calls until the caller goes, and answers each when it is done.

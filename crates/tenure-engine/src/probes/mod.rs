@@ -23,6 +23,7 @@ use tenure_spec::probe::{Probe, ProbeAction};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::error::cut;
 use crate::hooks::http_get::{self, HttpError};
 use crate::hooks::{HookContext, told};
 use crate::oci::Execute;
@@ -84,23 +85,12 @@ async fn tcp(host: &str, port: u16, network: Option<&Path>) -> ProbeOutcome {
 
 fn failed(message: String) -> ProbeOutcome {
     ProbeOutcome::Failed {
-        message: cut(message),
+        message: cut(message, LONGEST_MESSAGE),
     }
 }
 
 fn errored(message: String) -> ProbeOutcome {
     ProbeOutcome::Errored {
-        message: cut(message),
+        message: cut(message, LONGEST_MESSAGE),
     }
-}
-
-/// The beginning of what there is to say.
-fn cut(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        let is_boundary = |at: &usize| message.is_char_boundary(*at);
-        let end = (0..=LONGEST_MESSAGE).rev().find(is_boundary).unwrap_or(0);
-        message.truncate(end);
-        message.push('…');
-    }
-    message
 }

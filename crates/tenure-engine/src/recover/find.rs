@@ -169,6 +169,8 @@ pub(super) fn pod_init(dir: &PodDir) -> Option<PidFd> {
     let bound = dir.namespaces().join("pid");
     let namespace = fs::metadata(&bound).ok()?;
     settle::pids().ok()?.into_iter().find_map(|pid| {
+        // Held first: what is read then is of this process, if it lives after that.
+        let process = PidFd::open(pid).ok()?;
         let theirs = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?;
         if (theirs.dev(), theirs.ino()) != (namespace.dev(), namespace.ino()) {
             return None;
@@ -179,7 +181,7 @@ pub(super) fn pod_init(dir: &PodDir) -> Option<PidFd> {
             .find_map(|line| line.strip_prefix("NSpid:"))?
             .split_whitespace()
             .next_back()?;
-        (last == "1").then(|| PidFd::open(pid).ok()).flatten()
+        (last == "1" && process.is_alive()).then_some(process)
     })
 }
 

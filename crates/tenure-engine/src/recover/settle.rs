@@ -102,7 +102,10 @@ fn offspring(dir: &PodDir, ancestor: i32) -> io::Result<Vec<PidFd>> {
         }
         for pid in more {
             family.insert(pid);
-            if let Some(process) = open(pid)? {
+            // Whoever has the number now is asked again once we hold it.
+            if let Some(process) = open(pid)?
+                && parent(pid) == parents.get(&pid).copied()
+            {
                 found.push(process);
             }
         }

@@ -31,10 +31,19 @@ pub(crate) fn rfc3339(time: jiff::Timestamp) -> String {
     format!("{time:.9}")
 }
 
+/// How large the file becomes, in bytes, before what a container can bring about as often as it likes is left out.
+const ROOM: u64 = 8 << 20;
+/// The longest message, in bytes.
+const LONGEST_MESSAGE: usize = 4096;
+/// What a container can bring about as often as it likes.
+const AT_WILL: [&str; 4] = ["HookOutput", "ProbeWarning", "Unhealthy", "BackOff"];
+
 /// Appends events, one `write` each, so that a reader sees whole lines unless the writer was killed in between.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     file: File,
+    size: u64,
+    is_full: bool,
 }
 
 impl EventLog {
@@ -45,13 +54,50 @@ impl EventLog {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)?;
-        Ok(Self { file })
+        let size = file.metadata()?.len();
+        Ok(Self {
+            file,
+            size,
+            is_full: size > ROOM,
+        })
     }
 
     pub(crate) fn append(&mut self, event: &PodEvent) -> io::Result<()> {
+        if self.is_full && AT_WILL.contains(&event.reason.as_str()) {
+            return Ok(());
+        }
+        self.write(event)?;
+        if !self.is_full && self.size > ROOM {
+            self.is_full = true;
+            let message = format!(
+                "There are too many events: from now on those of {} are left out",
+                AT_WILL.join(", ")
+            );
+            self.write(&PodEvent {
+                time: event.time.clone(),
+                kind: NoticeKind::Warning,
+                reason: "EventsLeftOut".into(),
+                container: None,
+                message,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, event: &PodEvent) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
-        self.file.write_all(&line)
+        self.file.write_all(&line)?;
+        self.size = self.size.saturating_add(line.len() as u64);
+        Ok(())
+    }
+}
+
+impl PodEvent {
+    /// The same with a message of bearable length.
+    pub(crate) fn cut(mut self) -> Self {
+        self.message = crate::error::cut(self.message, LONGEST_MESSAGE);
+        self
     }
 }
 
@@ -86,6 +132,35 @@ mod tests {
         let mut text = std::fs::read(&path).unwrap();
         text.extend_from_slice(b"{\"time\":\"2026-");
         assert_eq!(parse(&text), vec![event("one"), event("two\nlines")]);
+    }
+
+    #[test]
+    fn what_a_container_brings_about_at_will_is_left_out_once_it_is_too_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let mut log = EventLog::open(&path).unwrap();
+        let flood = PodEvent {
+            reason: "Unhealthy".into(),
+            message: "\u{1}".repeat(100_000),
+            ..event("")
+        }
+        .cut();
+        for _ in 0..1000 {
+            log.append(&flood).unwrap();
+        }
+        log.append(&event("the end")).unwrap();
+        let mut again = EventLog::open(&path).unwrap();
+        again.append(&flood).unwrap();
+        let text = std::fs::read(&path).unwrap();
+        assert!(text.len() as u64 <= ROOM + 64 * 1024, "{}", text.len());
+        let told = parse(&text);
+        let last: Vec<_> = told
+            .iter()
+            .rev()
+            .take(2)
+            .map(|event| event.reason.as_str())
+            .collect();
+        assert_eq!(last, ["Started", "EventsLeftOut"]);
     }
 
     #[test]

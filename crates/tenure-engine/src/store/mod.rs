@@ -18,6 +18,7 @@ mod event;
 mod layout;
 mod lock;
 mod record;
+mod remove_tree;
 mod status;
 
 use std::fs;
@@ -36,6 +37,7 @@ pub(crate) use lock::wait_until_free;
 pub(crate) use record::{
     ContainerRecord, ContainerStage, Launched, ProcessId, Record, SandboxStage, boot_id,
 };
+pub(crate) use remove_tree::remove_tree;
 
 pub use event::PodEvent;
 pub use layout::{PodDir, is_pod_name};
@@ -269,19 +271,6 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<(), EngineError> {
         .mode(0o700)
         .create(path)
         .map_err(|source| file_error("create", path, source))
-}
-
-/// Removes a file or a folder with all below it; never follows a link. Absence is success.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -48,12 +48,12 @@ fn for_each_child(path: &Path, visit: &mut dyn FnMut(&Path) -> Result<(), Error>
         other => other.map_err(cgroup_error("read", path))?,
     };
     let short = Short::of(path)?;
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            visit(&short.path.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
+    // The directory is closed by then: descriptors are few, and levels may be many.
+    let children = entries
+        .flatten()
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+    let names: Vec<_> = children.map(|entry| entry.file_name()).collect();
+    names.iter().try_for_each(|name| visit(&short.path.join(name)))
 }
 
 /// A name of a directory with room for further ones behind it: containers that make cgroups make them as deep as they

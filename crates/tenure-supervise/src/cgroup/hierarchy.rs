@@ -221,17 +221,17 @@ fn for_each_child(directory: &Path, visit: &mut dyn FnMut(&Path) -> io::Result<(
         || directory.to_owned(),
         |held| PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())),
     );
+    let mut names = Vec::new();
     for entry in entries {
         match entry {
-            Ok(entry) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
-                visit(&short.join(entry.file_name()))?;
-            }
+            Ok(entry) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => names.push(entry.file_name()),
             Ok(_) => {}
             Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(error).context("cannot read the cgroup", directory.display()),
         }
     }
-    Ok(())
+    // The folder is closed by now: descriptors are few, and levels may be many.
+    names.iter().try_for_each(|name| visit(&short.join(name)))
 }
 
 /// Writes to a file of the kernel's, which is never to be made or cut.
