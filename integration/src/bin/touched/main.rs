@@ -4,7 +4,7 @@
 //! `touched PROGRAM`: every OCI command is run with a breakpoint at every function of PROGRAM, in all processes that
 //! come of it. Functions that more commands need come first. On standard error: what each command called.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
@@ -60,13 +60,9 @@ fn print_order(symbols: &BTreeMap<u64, Vec<String>>, calls: BTreeMap<u64, Calls>
         let key = |c: &Calls| (usize::MAX - c.commands.len(), c.commands.clone(), c.first);
         key(a).cmp(&key(b))
     });
-    let mut told = BTreeSet::new();
     for (address, _) in order {
         for name in &symbols[&address] {
-            let name = symbols::without_hash(name);
-            if told.insert(name.clone()) {
-                println!("{name}");
-            }
+            println!("{name}");
         }
     }
 }
