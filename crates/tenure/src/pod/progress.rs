@@ -49,7 +49,7 @@ enum Shown {
     /// Every event, as a line.
     Lines,
     /// The state, in place, with the warnings above it: in the foreground of a terminal.
-    InPlace(Board),
+    InPlace(Box<Board>),
 }
 
 impl Progress {
@@ -76,7 +76,7 @@ impl Progress {
             let plan = PodPlan::from(pod);
             let parts = plan.containers.iter().map(|container| container.kind).collect();
             return Self {
-                shown: Shown::InPlace(Board::new(&pod.name, parts)),
+                shown: Shown::InPlace(Box::new(Board::new(&pod.name, parts))),
                 ..shows
             };
         }
