@@ -22,7 +22,6 @@ use tenure_spec::Handler;
 use tenure_spec::container::Lifecycle;
 use tokio::sync::oneshot;
 
-use crate::host::no_handler;
 use crate::oci::Execute;
 
 /// What a handler, or a probe, needs to know of its container.
@@ -72,6 +71,11 @@ pub async fn run<R: Execute>(
             _ = &mut cancel => cancelled(String::new()),
         },
     }
+}
+
+/// The report for a container that has nothing for that point, or is none.
+pub(crate) fn no_handler() -> HookReport {
+    failed("there is no such handler".into(), String::new())
 }
 
 fn report(outcome: HookOutcome, output: String) -> HookReport {

@@ -1,6 +1,6 @@
 //! What the machine is told of what cannot be done.
 
-use tenure_lifecycle::{HookOutcome, HookReport, StartFailure};
+use tenure_lifecycle::StartFailure;
 
 use crate::error::line;
 use crate::oci::OciError;
@@ -17,15 +17,5 @@ pub(crate) fn refused(error: &OciError) -> StartFailure {
 pub(crate) fn unknown() -> StartFailure {
     StartFailure::Runtime {
         message: "no such container in the pod".into(),
-    }
-}
-
-pub(crate) fn no_handler() -> HookReport {
-    HookReport {
-        outcome: HookOutcome::Failed {
-            message: "there is no such handler".into(),
-        },
-        output: String::new(),
-        http_fallback: false,
     }
 }

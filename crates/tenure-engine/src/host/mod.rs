@@ -41,7 +41,7 @@ use crate::sandbox::{Sandbox, bundle, files};
 use crate::store::{ContainerRecord, ContainerStage, PodDir, ProcessId, SandboxStage};
 use crate::tee::TeeOut;
 
-pub(crate) use failure::{no_handler, refused, unknown};
+pub(crate) use failure::{refused, unknown};
 pub(crate) use probe::no_probe;
 pub(crate) use record::RecordFile;
 pub(crate) use slot::Slot;
@@ -414,7 +414,7 @@ impl<R: OciRuntime + 'static> Effects for Host<R> {
         cancel: oneshot::Receiver<()>,
     ) -> HookReport {
         let Some((spec, slot)) = self.container(index) else {
-            return no_handler();
+            return hooks::no_handler();
         };
         let context = self.hook_context(slot);
         let report = hooks::run_at(point, &spec.lifecycle, context, cancel).await;

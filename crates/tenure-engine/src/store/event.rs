@@ -43,7 +43,6 @@ const AT_WILL: [&str; 4] = ["HookOutput", "ProbeWarning", "Unhealthy", "BackOff"
 pub(crate) struct EventLog {
     file: File,
     size: u64,
-    is_full: bool,
 }
 
 impl EventLog {
@@ -55,20 +54,16 @@ impl EventLog {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self {
-            file,
-            size,
-            is_full: size > ROOM,
-        })
+        Ok(Self { file, size })
     }
 
     pub(crate) fn append(&mut self, event: &PodEvent) -> io::Result<()> {
-        if self.is_full && AT_WILL.contains(&event.reason.as_str()) {
+        let was_full = self.size > ROOM;
+        if was_full && AT_WILL.contains(&event.reason.as_str()) {
             return Ok(());
         }
         self.write(event)?;
-        if !self.is_full && self.size > ROOM {
-            self.is_full = true;
+        if !was_full && self.size > ROOM {
             let message = format!(
                 "There are too many events: from now on those of {} are left out",
                 AT_WILL.join(", ")

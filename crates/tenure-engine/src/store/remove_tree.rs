@@ -1,5 +1,6 @@
 //! Removing what containers have made: folders in folders, as many and as deep as they like.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 /// moved up into the top one first, where their own are moved up in turn: two levels are open at a time.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     let removed = match rustix::fs::unlink(path) {
-        Err(Errno::ISDIR | Errno::PERM) => remove_folder(path),
+        Err(Errno::ISDIR) => remove_folder(path),
         other => other,
     };
     match removed {
@@ -24,11 +25,31 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
 }
 
 fn remove_folder(path: &Path) -> Result<(), Errno> {
-    let top = open(CWD, path)?;
-    let mut moved = Moved { top, count: 0 };
+    let top = Top {
+        folder: open(CWD, path)?,
+        moved: Cell::new(0),
+    };
     // What is moved up while the folder is read may be met by this reading, or by the next.
-    while moved.empty()? {}
+    while clear(&top.folder, |name| top.raise_and_remove(name))? {}
     rustix::fs::rmdir(path)
+}
+
+/// Removes what is in a folder but folders with something in them, which are `left` to somebody; false once nothing was
+/// there.
+fn clear(folder: &OwnedFd, left: impl Fn(&CStr) -> Result<(), Errno>) -> Result<bool, Errno> {
+    let mut any = false;
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        any = true;
+        if !remove_one(folder, name, entry.file_type())? {
+            left(name)?;
+        }
+    }
+    Ok(any)
 }
 
 fn open(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
@@ -37,58 +58,25 @@ fn open(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> Result<Owne
 }
 
 /// The folder that is removed, and how many folders have been moved up into it.
-struct Moved {
-    top: OwnedFd,
-    count: u64,
+struct Top {
+    folder: OwnedFd,
+    moved: Cell<u64>,
 }
 
-impl Moved {
-    /// Removes what is in the top folder, with the folders below it moved up; false once nothing was there.
-    fn empty(&mut self) -> Result<bool, Errno> {
-        let mut any = false;
-        for entry in Dir::read_from(&self.top)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            any = true;
-            if !remove_one(&self.top, name, entry.file_type())? {
-                self.raise_and_remove(name)?;
-            }
-        }
-        Ok(any)
-    }
-
-    /// Moves the folders of a folder up, and removes it.
-    fn raise_and_remove(&mut self, name: &CStr) -> Result<(), Errno> {
-        let folder = open(&self.top, name)?;
-        loop {
-            let mut any = false;
-            for entry in Dir::read_from(&folder)? {
-                let entry = entry?;
-                let inner = entry.file_name();
-                if inner == c"." || inner == c".." {
-                    continue;
-                }
-                any = true;
-                if !remove_one(&folder, inner, entry.file_type())? {
-                    self.raise(&folder, inner)?;
-                }
-            }
-            if !any {
-                break;
-            }
-        }
-        absent(rustix::fs::unlinkat(&self.top, name, AtFlags::REMOVEDIR))
+impl Top {
+    /// Moves the folders of a folder in the top one up, and removes it.
+    fn raise_and_remove(&self, name: &CStr) -> Result<(), Errno> {
+        let folder = open(&self.folder, name)?;
+        while clear(&folder, |inner| self.raise(&folder, inner))? {}
+        absent(rustix::fs::unlinkat(&self.folder, name, AtFlags::REMOVEDIR))
     }
 
     /// Moves a folder up, under a name that is free.
-    fn raise(&mut self, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    fn raise(&self, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
         loop {
-            self.count += 1;
-            let free = CString::new(format!(".removed.{}", self.count)).unwrap_or_default();
-            match rustix::fs::renameat_with(folder, name, &self.top, &free, RenameFlags::NOREPLACE) {
+            self.moved.set(self.moved.get() + 1);
+            let free = CString::new(format!(".removed.{}", self.moved.get())).unwrap_or_default();
+            match rustix::fs::renameat_with(folder, name, &self.folder, &free, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
                 other => return absent(other),
             }

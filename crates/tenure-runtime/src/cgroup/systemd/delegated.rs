@@ -59,8 +59,8 @@ impl DelegatedScope {
         &self.cgroup
     }
 
-    /// Has systemd make the scope with this process in it, described so to people, and returns when that is done. Blocks on systemd, 30 s at
-    /// most.
+    /// Has systemd make the scope with this process in it, described so to people, and returns when that is done. Blocks
+    /// on systemd, 30 s at most.
     ///
     /// # Errors
     /// When systemd refuses, or has such a scope already in which a process lives.
